@@ -1,0 +1,45 @@
+// JSON as text: writing strings, and walking objects that are known to be valid (PostgreSQL wrote
+// them). Input from outside goes through simdjson, never through here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mana_sync {
+
+// `text` as a JSON string with its quotes. Bytes that are not UTF-8 are passed through: text from
+// outside was checked where it came in.
+void append_json_string(std::string& out, std::string_view text);
+
+// `json` without insignificant whitespace. REQUIRES: valid JSON.
+void append_minified(std::string& out, std::string_view json);
+
+// The members of an object, in order:
+//
+//     for (JsonMembers members(json); members.next();) use(members.key(), members.value());
+//
+// REQUIRES: `json` is valid JSON. If it is no object, there are no members.
+class JsonMembers {
+ public:
+  explicit JsonMembers(std::string_view json);
+  bool next();
+  // The name between its quotes, escapes untouched.
+  [[nodiscard]] std::string_view key() const { return key_; }
+  // The value's text, without whitespace around it.
+  [[nodiscard]] std::string_view value() const { return value_; }
+
+ private:
+  std::string_view rest_;
+  std::string_view key_;
+  std::string_view value_;
+};
+
+// The value of the member whose name, as written, is `key`; the last one counts.
+[[nodiscard]] std::optional<std::string_view> find_member(std::string_view json,
+                                                          std::string_view key);
+
+// What stands between the quotes of a JSON string that has no escapes; nullopt for anything else.
+[[nodiscard]] std::optional<std::string_view> plain_string(std::string_view json);
+
+}  // namespace mana_sync

@@ -1,0 +1,147 @@
+// Every bound of the server, by name, in one place, with compile-time checks of how they relate.
+// Units come last in a name. What an operator may change is a default here and a variable in
+// server/config.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mana_sync::limits {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+
+// --- HTTP (PROTOCOL 9.3, 2.12) ---
+inline constexpr size_t kHeaderBlockBytesMax = 16 * kKiB;
+inline constexpr size_t kHeaderCountMax = 100;
+inline constexpr size_t kBodyBytesMaxDefault = 10 * kMiB;
+// Chunk extensions and trailers of one body, all together; ignored, but not endless.
+inline constexpr size_t kChunkOverheadBytesMax = 16 * kKiB;
+inline constexpr int64_t kHeadTimeoutMs = 10'000;
+inline constexpr int64_t kBodyStallTimeoutMs = 30'000;
+inline constexpr int64_t kIdleTimeoutMs = 120'000;
+// An answer that the peer does not take.
+inline constexpr int64_t kSendStallTimeoutMs = 30'000;
+// After the last answer: how long (between two receives, and in all) and how much of what the
+// client still sends is taken, so that no reset swallows the answer (PROTOCOL 9.3).
+inline constexpr int64_t kLingerTimeoutMs = 5'000;
+inline constexpr size_t kLingerBytesMax = 64 * kMiB;
+inline constexpr int64_t kLingerTotalTimeoutMs = 30'000;
+// Pipelined requests: what waits behind the one that is being answered, and how many answers may
+// wait for their reader before the next request is looked at. Each may be passed by one piece.
+inline constexpr size_t kPipelinedInputBytesMax = 32 * kKiB;
+inline constexpr size_t kPipelinedOutputBytesMax = 1 * kMiB;
+// A connection keeps buffers up to this size for its next request, and frees larger ones.
+inline constexpr size_t kKeptBufferBytesMax = 4 * kKiB;
+// Request bodies held in memory, all connections together; beyond: 503.
+inline constexpr size_t kBodiesBytesMax = 1024 * kMiB;
+// Past simdjson's need to read beyond the end (SIMDJSON_PADDING).
+inline constexpr size_t kBodyPaddingBytes = 64;
+// Connections beyond the maximum that are still told so (503); any more are closed at once.
+inline constexpr size_t kOverloadConnectionsMax = 1'024;
+
+// --- Connections and receive buffers (net) ---
+inline constexpr size_t kConnectionsMaxDefault = 50'000;
+inline constexpr size_t kReceiveBufferBytes = 16 * kKiB;
+inline constexpr size_t kReceiveBufferCount = 512;  // a power of two (kernel: buffer rings)
+inline constexpr unsigned kRingEntries = 4096;
+inline constexpr unsigned kRingCompletions = 4 * kRingEntries;
+inline constexpr int kListenBacklog = 4096;
+inline constexpr int64_t kAcceptPauseMs = 100;  // after the process ran out of descriptors
+inline constexpr size_t kSendPiecesMax = 64;    // of one sendmsg
+// Output up to this size is copied into the piece before it, until that piece is as large as the
+// second bound: a copy is cheaper than an iovec.
+inline constexpr size_t kSmallOutputBytes = 2 * kKiB;
+inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
+
+// --- Tokens (PROTOCOL 1.2, 1.3) ---
+inline constexpr size_t kTokenBytesMax = 14 * kKiB;
+inline constexpr size_t kSubjectBytesMax = 255;
+inline constexpr int64_t kTokenLeewayS = 30;
+inline constexpr size_t kVerifiedTokensMax = 65'536;
+inline constexpr size_t kVerifiedTokenBytesMax = 64 * kMiB;  // of all remembered tokens
+
+// --- Key set (PROTOCOL 1.4) ---
+inline constexpr int64_t kKeySetRefreshMs = 300'000;
+inline constexpr int64_t kKeySetUnknownKidIntervalMs = 10'000;
+inline constexpr int64_t kKeySetFetchTimeoutMs = 5'000;
+inline constexpr size_t kKeySetBytesMax = 1 * kMiB;
+inline constexpr int kKeySetRedirectsMax = 3;
+inline constexpr size_t kKeyWaitersMax = 1'024;
+// Between fetches while no key was ever fetched; doubles from one to the other.
+inline constexpr int64_t kKeySetRetryMinMs = 1'000;
+inline constexpr int64_t kKeySetRetryMaxMs = 30'000;
+
+// --- Changesets (PROTOCOL 2.10) ---
+inline constexpr size_t kNameBytesMax = 1'024;  // table, id
+inline constexpr size_t kAppIdBytesMax = 255;
+inline constexpr size_t kClientIdBytesMax = 255;  // also origin and spaceId
+inline constexpr size_t kJsonDepthMax = 512;      // brackets
+inline constexpr int kSchemaVersionMax = 1;
+inline constexpr int64_t kClockSkewMsDefault = 300'000;  // PROTOCOL 5.7
+
+// --- Answers (PROTOCOL 2.4, 3.2, 5.6) ---
+inline constexpr size_t kPushDeltaChangesMax = 5'000;
+inline constexpr size_t kPullPageChangesMax = 1'000;
+inline constexpr size_t kAnswerBytesMax = 4 * kMiB;
+inline constexpr size_t kConflictsMax = 1'000;
+inline constexpr size_t kConflictsBytesMax = 1 * kMiB;
+
+// --- Engine (ARCHITECTURE §4, §6) ---
+inline constexpr size_t kCacheBytesDefault = 256 * kMiB;
+inline constexpr size_t kStreamQueuePushesMax = 1'024;  // waiting pushes of one stream
+inline constexpr size_t kWaitingPushesMax = 16'384;     // waiting pushes of all streams
+inline constexpr size_t kWaitingPushBytesMax = 256 * kMiB;
+inline constexpr int64_t kRequestDeadlineMs = 30'000;  // a request that PostgreSQL keeps waiting
+
+// --- Store (ARCHITECTURE §6) ---
+inline constexpr size_t kBatchRowsMax = 4'096;
+inline constexpr size_t kBatchBytesMax = 16 * kMiB;  // a single larger unit goes alone
+inline constexpr int kBatchesInFlightMax = 2;        // per connection
+inline constexpr size_t kReadsInFlightMax = 16;      // per connection
+inline constexpr size_t kReadsWaitingMax = 16'384;
+inline constexpr int64_t kReconnectDelayMinMs = 50;
+inline constexpr int64_t kReconnectDelayMaxMs = 1'000;
+inline constexpr int64_t kConnectTimeoutMs = 5'000;
+// A batch that failed for a passing reason (serialization, resources) is sent again after this.
+inline constexpr int64_t kCommitRetryDelayMinMs = 20;
+inline constexpr int64_t kCommitRetryDelayMaxMs = 1'000;
+inline constexpr int64_t kReadRetryDelayMs = 100;
+// How often the store looks for work past its deadline.
+inline constexpr int64_t kDeadlineSweepIntervalMs = 100;
+// A second batch joins one in flight only when it is at least this large.
+inline constexpr size_t kSecondBatchRowsMin = 256;
+// Rows of one stamp, which only other programs write: a page never ends among them (PROTOCOL 10.1).
+inline constexpr size_t kTiedRowsMax = 50'000;
+inline constexpr size_t kLoadChunkRowsMax = 5'000;
+inline constexpr size_t kLoadChunkBytesMax = 8 * kMiB;
+inline constexpr size_t kLookupBytesMax = 64 * kMiB;
+inline constexpr size_t kLookupRowsPerRecordMax = 100;
+inline constexpr int64_t kStoreCloseTimeoutMs = 2'000;
+
+// --- Lease (ARCHITECTURE §5) ---
+inline constexpr int64_t kLeaseAheadUs = 6'000'000;
+inline constexpr int64_t kLeaseRenewIntervalMs = 2'000;
+inline constexpr int64_t kLeaseRetryIntervalMs = 500;  // while another process holds it
+inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
+
+// --- Shutdown ---
+inline constexpr int64_t kShutdownGraceMs = 10'000;
+
+static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a header block");
+static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
+static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
+static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
+static_assert(kVerifiedTokenBytesMax >= 2 * kTokenBytesMax, "any token can be remembered");
+static_assert(kKeySetRetryMaxMs < kKeySetRefreshMs);
+static_assert(kPullPageChangesMax <= kPushDeltaChangesMax);
+static_assert((kReceiveBufferCount & (kReceiveBufferCount - 1)) == 0);
+static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
+static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
+              "a lease must survive one renewal that fails");
+static_assert(kConflictsBytesMax < kAnswerBytesMax);
+static_assert(kPushDeltaChangesMax < kTiedRowsMax);
+static_assert(kSecondBatchRowsMin <= kBatchRowsMax);
+static_assert(kDeadlineSweepIntervalMs * 10 < kRequestDeadlineMs);
+
+}  // namespace mana_sync::limits

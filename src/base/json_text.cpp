@@ -1,0 +1,150 @@
+#include "mana_sync/base/json_text.h"
+
+namespace mana_sync {
+namespace {
+
+bool is_whitespace(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+void skip_whitespace(std::string_view& text) {
+  size_t n = 0;
+  while (n < text.size() && is_whitespace(text[n])) ++n;
+  text.remove_prefix(n);
+}
+
+// The length of the string that `text` starts with, quotes included.
+size_t string_length(std::string_view text) {
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      return i + 1;
+    }
+  }
+  return text.size();
+}
+
+// The length of the value that `text` starts with.
+size_t value_length(std::string_view text) {
+  if (text.empty()) return 0;
+  if (text[0] == '"') return string_length(text);
+  if (text[0] != '{' && text[0] != '[') {
+    const size_t end = text.find_first_of(",]} \t\r\n");
+    return end == std::string_view::npos ? text.size() : end;
+  }
+  size_t depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    switch (text[i]) {
+      case '"':
+        i += string_length(text.substr(i)) - 1;
+        break;
+      case '{':
+      case '[':
+        ++depth;
+        break;
+      case '}':
+      case ']':
+        if (--depth == 0) return i + 1;
+        break;
+      default:
+        break;
+    }
+  }
+  return text.size();
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  size_t written = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(text, written, i - written);
+    written = i + 1;
+    switch (text[i]) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += "\\u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
+    }
+  }
+  out.append(text, written);
+  out += '"';
+}
+
+void append_minified(std::string& out, std::string_view json) {
+  size_t written = 0;
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '"') {
+      i += string_length(json.substr(i)) - 1;
+    } else if (is_whitespace(json[i])) {
+      out.append(json, written, i - written);
+      written = i + 1;
+    }
+  }
+  out.append(json, written);
+}
+
+JsonMembers::JsonMembers(std::string_view json) : rest_(json) {
+  skip_whitespace(rest_);
+  if (rest_.empty() || rest_[0] != '{') {
+    rest_ = {};
+  } else {
+    rest_.remove_prefix(1);
+  }
+}
+
+bool JsonMembers::next() {
+  const size_t name = rest_.find_first_not_of(" \t\r\n,");
+  if (name == std::string_view::npos || rest_[name] != '"') {
+    rest_ = {};
+    return false;
+  }
+  rest_.remove_prefix(name);
+  const size_t length = string_length(rest_);
+  key_ = rest_.substr(1, length - 2);
+  rest_.remove_prefix(length);
+  const size_t colon = rest_.find(':');
+  if (colon == std::string_view::npos) return false;
+  rest_.remove_prefix(colon + 1);
+  skip_whitespace(rest_);
+  value_ = rest_.substr(0, value_length(rest_));
+  rest_.remove_prefix(value_.size());
+  return true;
+}
+
+std::optional<std::string_view> find_member(std::string_view json, std::string_view key) {
+  std::optional<std::string_view> found;
+  for (JsonMembers members(json); members.next();) {
+    if (members.key() == key) found = members.value();
+  }
+  return found;
+}
+
+std::optional<std::string_view> plain_string(std::string_view json) {
+  if (json.size() < 2 || json.front() != '"' || json.back() != '"') return std::nullopt;
+  json = json.substr(1, json.size() - 2);
+  if (json.find('\\') != std::string_view::npos) return std::nullopt;
+  return json;
+}
+
+}  // namespace mana_sync
