@@ -1,0 +1,40 @@
+// Accepts TCP connections with one multishot accept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "mana_sync/net/loop.h"
+
+namespace mana_sync::net {
+
+class Listener {
+ public:
+  // Owns `fd`, a connected socket with TCP_NODELAY set.
+  using OnAccept = std::function<void(int fd)>;
+
+  // Listens on `address` (an IPv4 or IPv6 literal; `::` is dual-stack, both families) and `port`
+  // (0: any free one). Where the kernel has no IPv6, `::` falls back to `0.0.0.0`. Fails (kIo) with
+  // address and reason. Running out of descriptors pauses accepting for a moment, with a log line.
+  [[nodiscard]] static Result<std::unique_ptr<Listener>> listen(Loop& loop,
+                                                                const std::string& address,
+                                                                uint16_t port, OnAccept on_accept);
+  virtual ~Listener() = default;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  [[nodiscard]] virtual uint16_t port() const = 0;
+  // Stops and restarts accepting; connections wait in the kernel's queue meanwhile. After pause()
+  // returns, no `on_accept` comes until resume().
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+  // Closes the listening socket: new connections are refused. The object stays valid.
+  virtual void close() = 0;
+
+ protected:
+  Listener() = default;
+};
+
+}  // namespace mana_sync::net

@@ -1,0 +1,77 @@
+#include "operations.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace mana_sync::net {
+namespace {
+
+constexpr int64_t kAbandonStepNs = 10'000'000;
+
+}  // namespace
+
+Operations::Operations(std::unique_ptr<Ring> ring, Metrics& metrics)
+    : accept_paused(metrics.counter("mana_sync_accept_paused_total",
+                                    "Times accepting stopped because descriptors ran out.")),
+      receive_starved(metrics.counter("mana_sync_receive_starved_total",
+                                      "Receives that found no free buffer and had to wait.")),
+      ticks(metrics.counter("mana_sync_loop_ticks_total", "Ticks of the event loop.")),
+      ring_(std::move(ring)) {}
+
+Operations::~Operations() {
+  abandon_all();
+}
+
+void Operations::run(Visit visit) {
+  std::vector<SlotId>& requested = requests_[static_cast<size_t>(visit)];
+  if (requested.empty()) return;
+  visiting_.clear();
+  visiting_.swap(requested);
+  for (const SlotId id : visiting_) {
+    OpTarget* const target = targets_.find(id);
+    if (target == nullptr) continue;
+    target->on_visit(visit);
+    if (visit == Visit::kReclaim) targets_.remove(id);
+  }
+}
+
+bool Operations::has_requests() const {
+  return std::any_of(requests_.begin(), requests_.end(),
+                     [](const auto& requested) { return !requested.empty(); });
+}
+
+void Operations::reap() {
+  ring_->reap(completions_);
+}
+
+void Operations::dispatch() {
+  // Nothing adds to the array meanwhile: only reap() does, once a tick.
+  for (const Completion& completion : completions_) dispatch_one(completion);
+  completions_.clear();
+}
+
+void Operations::dispatch_one(const Completion& completion) {
+  OpTarget* const target = targets_.find(completion.target);
+  if (completion.kind == OpKind::kCancel) {
+    if (target != nullptr) target->on_cancel_missed();
+    return;
+  }
+  // A target is freed only with nothing in flight.
+  MANA_CHECK(target != nullptr);
+  target->on_completion(completion);
+}
+
+void Operations::abandon_all() {
+  while (ring_->in_flight() > 0) {
+    ring_->submit_cancel_all();
+    ring_->submit_and_wait(kAbandonStepNs);
+    ring_->reap(completions_);
+  }
+  for (const Completion& completion : completions_) {
+    if (completion.kind == OpKind::kAccept && completion.result >= 0) ::close(completion.result);
+  }
+}
+
+}  // namespace mana_sync::net
