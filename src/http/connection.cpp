@@ -1,0 +1,353 @@
+#include "connection.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "mana_sync/base/check.h"
+#include "mana_sync/base/limits.h"
+
+namespace mana_sync::http {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNsPerMs = 1'000'000;
+// Up to this size a body is copied behind its head: cheaper than a second piece to send.
+constexpr size_t kCopiedBodyBytesMax = 4 * limits::kKiB;
+constexpr size_t kHeadBytesReserved = 512;
+
+constexpr Refusal kHeadTimeout{408, "the request head did not arrive in time"};
+constexpr Refusal kBodyTimeout{408, "the request body stalled"};
+constexpr Refusal kOverloaded{503, "too many connections"};
+constexpr Refusal kTooManyBodies{503, "too many request bodies at once"};
+
+}  // namespace
+
+Connection::Connection(ConnectionContext& context, ConnectionOwner& owner, bool overloaded)
+    : context_(context),
+      owner_(owner),
+      overloaded_(overloaded),
+      parser_(request_, context.options.body_bytes_max) {}
+
+Connection::~Connection() {
+  if (timer_armed_) context_.loop.cancel(timer_);
+  if (consume_is_due_) context_.loop.cancel(consume_timer_);
+  forget_body();
+}
+
+void Connection::open(SlotId id, int fd) {
+  id_ = id;
+  head_begun_ns_ = context_.loop.now_ns();
+  socket_ = net::StreamSocket::adopt(context_.loop, fd, *this);
+  update_timer();
+}
+
+bool Connection::answer(uint64_t request_number, Response response) {
+  if (!is_waiting(request_number)) return false;
+  send_answer(&request_, std::move(response));
+  // consume() goes on by itself; from elsewhere, the handler must not be called before this
+  // returns.
+  if (!consuming_) settle();
+  return true;
+}
+
+bool Connection::is_waiting(uint64_t request_number) const {
+  return state_ == State::kBusy && request_number_ == request_number;
+}
+
+void Connection::begin_shutdown() {
+  shutting_down_ = true;
+  const bool is_fresh = state_ == State::kHead && !parser_.has_begun();
+  const bool is_idle = state_ == State::kIdle && input_.empty();
+  if (is_fresh || is_idle) close_socket();
+  settle();
+}
+
+void Connection::abort() {
+  state_ = State::kClosing;
+  activity_ns_ = context_.loop.now_ns();
+  socket_->abort();
+}
+
+// --- Reading ---
+
+void Connection::on_receive(std::string_view bytes) {
+  if (state_ == State::kClosing) return;
+  if (state_ == State::kLingering) {
+    activity_ns_ = context_.loop.now_ns();
+    lingered_bytes_ += bytes.size();
+    if (lingered_bytes_ > limits::kLingerBytesMax) abort();
+    return;
+  }
+  if (input_.empty()) bytes.remove_prefix(consume(bytes));
+  input_.append(bytes);
+  settle();
+}
+
+void Connection::on_peer_finished() {
+  peer_finished_ = true;
+  settle();
+}
+
+bool Connection::wants_input() const {
+  switch (state_) {
+    case State::kHead:
+    case State::kBody:
+      return true;
+    case State::kIdle:
+      return socket_->pending_bytes() < limits::kPipelinedOutputBytesMax;
+    default:
+      return false;
+  }
+}
+
+size_t Connection::consume(std::string_view bytes) {
+  consuming_ = true;
+  size_t used = 0;
+  while (used < bytes.size() && wants_input()) {
+    if (state_ == State::kIdle) {
+      parser_.begin();
+      head_begun_ns_ = context_.loop.now_ns();
+      state_ = State::kHead;
+    }
+    const Parser::Step step = parser_.feed(bytes.substr(used));
+    used += step.consumed;
+    take_step(step.event, used < bytes.size());
+  }
+  consuming_ = false;
+  return used;
+}
+
+void Connection::take_step(Parser::Event event, bool more_input) {
+  if (state_ == State::kBody) {
+    activity_ns_ = context_.loop.now_ns();
+    if (!count_body()) return refuse(kTooManyBodies);
+  }
+  switch (event) {
+    case Parser::Event::kNeedsMore:
+      return;
+    case Parser::Event::kHeadComplete:
+      return on_head_complete(more_input);
+    case Parser::Event::kComplete:
+      return dispatch();
+    case Parser::Event::kRefused:
+      return refuse(parser_.refusal());
+  }
+}
+
+void Connection::on_head_complete(bool more_input) {
+  head_done_ns_ = context_.loop.clock().steady_ns();
+  is_preflight_ = is_preflight();
+  if (overloaded_) {
+    state_ = State::kBody;  // the head could be read
+    return refuse(kOverloaded);
+  }
+  if (!is_preflight_) {
+    if (auto response = context_.handler.on_head(request_)) {
+      response->close = response->close || parser_.has_body();
+      return send_answer(&request_, std::move(*response));
+    }
+  }
+  if (!parser_.has_body()) return dispatch();
+  state_ = State::kBody;
+  activity_ns_ = context_.loop.now_ns();
+  // RFC 9110 §10.1.1: not needed where the body comes already.
+  if (parser_.expects_continue() && !more_input) socket_->send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void Connection::dispatch() {
+  state_ = State::kBusy;
+  ++request_number_;
+  if (is_preflight_) {
+    Response response;
+    response.status = 204;
+    return send_answer(&request_, std::move(response));
+  }
+  context_.handler.on_request(request_, owner_.make_connection_responder(id_, request_number_));
+}
+
+bool Connection::is_preflight() const {
+  return request_.method == Method::kOptions &&
+         request_.header_count("Access-Control-Request-Method") > 0 &&
+         context_.options.cors.allows(parser_.origin());
+}
+
+bool Connection::count_body() {
+  const size_t grown = request_.body.size() - counted_body_bytes_;
+  counted_body_bytes_ += grown;
+  context_.bodies_bytes += grown;
+  return context_.bodies_bytes <= context_.options.bodies_bytes_max;
+}
+
+void Connection::forget_body() {
+  context_.bodies_bytes -= counted_body_bytes_;
+  counted_body_bytes_ = 0;
+}
+
+// --- Answering ---
+
+void Connection::refuse(const Refusal& refusal) {
+  context_.refused.count(refusal.status);
+  Response response = error_response(refusal.status, refusal.message);
+  response.close = true;
+  if (state_ == State::kBody) return send_answer(&request_, std::move(response));
+  head_done_ns_ = context_.loop.clock().steady_ns();
+  send_answer(nullptr, std::move(response));
+}
+
+// `request` is nullptr where the head could not be read.
+void Connection::send_answer(const Request* request, Response response) {
+  const bool close =
+      response.close || shutting_down_ || (request != nullptr && !request->keep_alive);
+  context_.handler.on_answer(request, response, context_.loop.clock().steady_ns() - head_done_ns_);
+
+  AnswerContext context{context_.date.now(), context_.options.cors, parser_.origin()};
+  context.close = close;
+  if (request != nullptr) {
+    context.version_minor = request->version_minor;
+    context.is_preflight = is_preflight_ && response.status == 204;
+  }
+  std::string head;
+  const bool is_copied = response.body.size() <= kCopiedBodyBytesMax;
+  head.reserve(kHeadBytesReserved + (is_copied ? response.body.size() : 0));
+  append_answer_head(head, response, context);
+  const bool is_head = request != nullptr && request->method == Method::kHead;
+  if (is_head || !status_has_body(response.status)) response.body.clear();
+  queue(std::move(head), std::move(response.body));
+
+  forget_body();
+  if (close) return begin_linger();
+  state_ = State::kIdle;
+}
+
+void Connection::queue(std::string head, std::string body) {
+  if (body.size() <= kCopiedBodyBytesMax) {
+    head += body;
+    body.clear();
+  }
+  activity_ns_ = context_.loop.now_ns();
+  socket_->send(std::move(head));
+  if (!body.empty()) socket_->send(std::move(body));
+}
+
+void Connection::begin_linger() {
+  if (peer_finished_) return close_socket();
+  state_ = State::kLingering;
+  linger_begun_ns_ = context_.loop.now_ns();
+  socket_->finish_sending();
+}
+
+void Connection::close_socket() {
+  state_ = State::kClosing;
+  socket_->close();
+}
+
+// Brings everything that follows from state_ up to date: buffers are freed, what waits is read,
+// receiving is paused or resumed, a connection that can expect nothing more is closed, the timer is
+// set. Calls no handler.
+void Connection::settle() {
+  const bool is_over = state_ == State::kLingering || state_ == State::kClosing;
+  if (is_over) drop_waiting_input();
+  if (is_over || state_ == State::kIdle) parser_.release_large_buffers();
+  const size_t waiting = input_.size() - input_offset_;
+  if (waiting > 0 && wants_input() && !consume_is_due_) {
+    consume_is_due_ = true;
+    consume_timer_ = context_.loop.after(std::chrono::milliseconds(0), [this] {
+      consume_is_due_ = false;
+      consume_waiting_input();
+    });
+  }
+  if (state_ != State::kClosing) {
+    if (!receive_paused_ && waiting >= limits::kPipelinedInputBytesMax) {
+      receive_paused_ = true;
+      socket_->pause_receive();
+    } else if (receive_paused_ && waiting == 0) {
+      receive_paused_ = false;
+      socket_->resume_receive();
+    }
+    if (peer_finished_ && waiting == 0 && state_ != State::kBusy) close_socket();
+  }
+  update_timer();
+}
+
+void Connection::drop_waiting_input() {
+  input_.clear();
+  input_offset_ = 0;
+  if (input_.capacity() > limits::kKeptBufferBytesMax) std::string().swap(input_);
+}
+
+void Connection::consume_waiting_input() {
+  input_offset_ += consume(std::string_view(input_).substr(input_offset_));
+  if (input_offset_ == input_.size()) drop_waiting_input();
+  settle();
+}
+
+void Connection::on_sent(size_t pending_bytes) {
+  activity_ns_ = context_.loop.now_ns();
+  // The client's time to read and close starts when it can have the whole answer.
+  if (state_ == State::kLingering && pending_bytes == 0) linger_begun_ns_ = activity_ns_;
+  settle();
+}
+
+void Connection::on_closed() {
+  owner_.on_connection_closed(id_);
+}
+
+// --- Time (PROTOCOL 9.3) ---
+
+int64_t Connection::deadline_ns() const {
+  const auto after = [](int64_t begun_ns, int64_t ms) { return begun_ns + ms * kNsPerMs; };
+  const bool sends = socket_->pending_bytes() > 0;
+  const int64_t send_ns = sends ? after(activity_ns_, limits::kSendStallTimeoutMs) : kNever;
+  switch (state_) {
+    case State::kHead:
+      return std::min(send_ns, after(head_begun_ns_, limits::kHeadTimeoutMs));
+    case State::kBody:
+      return after(activity_ns_, limits::kBodyStallTimeoutMs);
+    case State::kIdle:
+      return sends ? send_ns : after(activity_ns_, limits::kIdleTimeoutMs);
+    case State::kLingering:
+      if (sends) return send_ns;
+      return std::min(after(activity_ns_, limits::kLingerTimeoutMs),
+                      after(linger_begun_ns_, limits::kLingerTotalTimeoutMs));
+    case State::kBusy:
+    case State::kClosing:
+      break;
+  }
+  return send_ns;
+}
+
+void Connection::update_timer() {
+  const int64_t deadline = deadline_ns();
+  if (deadline == kNever || (timer_armed_ && timer_due_ns_ <= deadline)) return;
+  if (timer_armed_) context_.loop.cancel(timer_);
+  const int64_t wait_ns = std::max<int64_t>(deadline - context_.loop.now_ns(), 0);
+  timer_armed_ = true;
+  timer_due_ns_ = deadline;
+  timer_ = context_.loop.after(std::chrono::milliseconds((wait_ns + kNsPerMs - 1) / kNsPerMs),
+                               [this] { on_timer(); });
+}
+
+void Connection::on_timer() {
+  timer_armed_ = false;
+  if (context_.loop.now_ns() >= deadline_ns()) on_deadline();
+  settle();
+}
+
+void Connection::on_deadline() {
+  const bool sends = socket_->pending_bytes() > 0;
+  switch (state_) {
+    case State::kHead:
+      return sends ? abort() : refuse(kHeadTimeout);
+    case State::kBody:
+      return refuse(kBodyTimeout);
+    case State::kIdle:
+    case State::kLingering:
+      return sends ? abort() : close_socket();
+    case State::kBusy:
+    case State::kClosing:
+      return abort();
+  }
+}
+
+}  // namespace mana_sync::http

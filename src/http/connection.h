@@ -1,0 +1,140 @@
+// One HTTP connection: reads a request, has it answered, and then reads the next.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "mana_sync/base/slot_map.h"
+#include "mana_sync/http/message.h"
+#include "mana_sync/http/server.h"
+#include "mana_sync/net/loop.h"
+#include "mana_sync/net/stream_socket.h"
+#include "parser.h"
+#include "refused_counters.h"
+#include "response_writer.h"
+
+namespace mana_sync::http {
+
+// What the connections of one server share. One thread.
+struct ConnectionContext {
+  net::Loop& loop;
+  Handler& handler;
+  const ServerOptions options;
+  DateCache date;
+  RefusedCounters refused;
+  size_t bodies_bytes = 0;  // of all requests that are not answered yet
+};
+
+// Who holds the connections.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual Responder make_connection_responder(SlotId connection, uint64_t request_number) = 0;
+  // The socket is gone; destroys the connection.
+  virtual void on_connection_closed(SlotId connection) = 0;
+};
+
+class Connection final : public net::SocketEvents {
+ public:
+  // `overloaded`: there are too many connections; its first request is answered 503, and it closes.
+  // `context` and `owner` must outlive the connection.
+  Connection(ConnectionContext& context, ConnectionOwner& owner, bool overloaded);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Takes over the socket `fd`. Called once, first.
+  void open(SlotId id, int fd);
+
+  // See Responder.
+  bool answer(uint64_t request_number, Response response);
+  [[nodiscard]] bool is_waiting(uint64_t request_number) const;
+
+  // Closes now if no request has begun; otherwise after its answer.
+  void begin_shutdown();
+  void abort();
+
+  void on_receive(std::string_view bytes) override;
+  void on_peer_finished() override;
+  void on_sent(size_t pending_bytes) override;
+  void on_closed() override;
+
+ private:
+  // A connection begins in kHead. Its transitions:
+  //   kHead ─▶ kBody ─▶ kBusy        a request is read (without a body: kHead ─▶ kBusy)
+  //   kBusy ─▶ kIdle ─▶ kHead        it is answered, and the next one begins
+  //   kHead ─▶ kIdle                 on_head answered a request without a body
+  //   kHead, kBody, kBusy ─▶ kLingering   a refusal, or an answer with `Connection: close`
+  //   any ─▶ kClosing                time is up, the peer is done, or shutdown of an idle one
+  enum class State {
+    kHead,       // the next head may come, or has begun
+    kBody,       // on_head took the head
+    kBusy,       // the handler has the request
+    kIdle,       // answered; not a byte of the next head yet
+    kLingering,  // the last answer is on its way
+    kClosing,    // nothing more will happen but on_closed()
+  };
+
+  // Reading.
+  [[nodiscard]] bool wants_input() const;
+  size_t consume(std::string_view bytes);
+  void consume_waiting_input();
+  void drop_waiting_input();
+  void take_step(Parser::Event event, bool more_input);
+  void on_head_complete(bool more_input);
+  void dispatch();
+  [[nodiscard]] bool is_preflight() const;
+  [[nodiscard]] bool count_body();
+  void forget_body();
+
+  // Answering.
+  void refuse(const Refusal& refusal);
+  void send_answer(const Request* request, Response response);
+  void queue(std::string head, std::string body);
+  void begin_linger();
+  void close_socket();
+  void settle();
+
+  // Time.
+  [[nodiscard]] int64_t deadline_ns() const;
+  void update_timer();
+  void on_timer();
+  void on_deadline();
+
+  ConnectionContext& context_;
+  ConnectionOwner& owner_;
+  const bool overloaded_;
+  SlotId id_;
+  net::StreamSocket* socket_ = nullptr;
+  State state_ = State::kHead;
+
+  Request request_;
+  Parser parser_;
+  uint64_t request_number_ = 0;
+  bool is_preflight_ = false;
+  size_t counted_body_bytes_ = 0;  // this connection's share of bodies_bytes
+
+  // Bytes that wait behind the request at hand, from input_offset_ on.
+  std::string input_;
+  size_t input_offset_ = 0;
+  // True exactly while consume() runs, or consume_waiting_input() is to run in a later tick.
+  bool consuming_ = false;
+  bool consume_is_due_ = false;
+  bool receive_paused_ = false;
+  bool peer_finished_ = false;
+  bool shutting_down_ = false;
+
+  int64_t head_begun_ns_ = 0;  // kHead: since when the head could come
+  int64_t activity_ns_ = 0;    // last progress of the body, the answer, or the lingering peer
+  int64_t head_done_ns_ = 0;   // where a request's duration starts
+  int64_t linger_begun_ns_ = 0;
+  size_t lingered_bytes_ = 0;
+  // One timer, never moved for a later deadline: it fires, looks at deadline_ns(), and goes on.
+  bool timer_armed_ = false;
+  int64_t timer_due_ns_ = 0;
+  net::TimerId timer_;
+  net::TimerId consume_timer_;
+};
+
+}  // namespace mana_sync::http

@@ -1,0 +1,56 @@
+// Reads a header block (or the trailers of a chunked body) byte by byte, beside llhttp: finds its
+// end, and refuses what PROTOCOL 9.3 calls ambiguous and llhttp lets pass.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "refusal.h"
+
+namespace mana_sync::http {
+
+// What may stand in a line: visible ASCII, space, tab, and bytes over 0x7f, which llhttp allows in
+// header values alone.
+[[nodiscard]] constexpr bool is_line_text(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+class LineScanner {
+ public:
+  enum class Verdict { kMore, kEnd, kRefused };
+  struct Scan {
+    Verdict verdict;
+    // kEnd: up to and with the empty line. kRefused: before the byte that was refused.
+    size_t bytes;
+    Refusal refusal;
+  };
+
+  // A request line (empty lines before it are skipped, RFC 9112 §2.2), then header lines.
+  void begin_head() { restart(State::kBefore); }
+  // Header lines alone.
+  void begin_trailers() { restart(State::kLineStart); }
+
+  // The next bytes of the block. REQUIRES: no kEnd or kRefused since the last begin.
+  [[nodiscard]] Scan scan(std::string_view bytes);
+
+ private:
+  enum class State : uint8_t {
+    kBefore,          // no byte of the request line yet
+    kBeforeLineFeed,  // CR of an empty line before it
+    kText,            // in a line
+    kLineFeed,        // after a line's CR
+    kLineStart,       // after a line's end
+    kFinalLineFeed,   // after the empty line's CR
+  };
+  void restart(State state) {
+    state_ = state;
+    header_lines_ = 0;
+  }
+
+  State state_ = State::kBefore;
+  size_t header_lines_ = 0;
+};
+
+}  // namespace mana_sync::http

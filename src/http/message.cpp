@@ -1,0 +1,175 @@
+#include "mana_sync/http/message.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace mana_sync::http {
+namespace {
+
+constexpr char kHexDigits[] = "0123456789abcdef";
+
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0 if there is none.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  if (lead < 0xe0) return continues(1) ? 2 : 0;
+  if (lead < 0xf0) {
+    // No overlong forms, no surrogates.
+    const bool second = continues(1, lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
+    return second && continues(2) ? 3 : 0;
+  }
+  const bool second = continues(1, lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
+  return second && continues(2) && continues(3) ? 4 : 0;
+}
+
+void append_escaped(std::string& out, char c) {
+  out += '\\';
+  switch (c) {
+    case '"':
+    case '\\':
+      out += c;
+      return;
+    case '\n':
+      out += 'n';
+      return;
+    case '\r':
+      out += 'r';
+      return;
+    case '\t':
+      out += 't';
+      return;
+    default:
+      out += "u00";
+      out += kHexDigits[static_cast<unsigned char>(c) >> 4];
+      out += kHexDigits[c & 0xf];
+  }
+}
+
+}  // namespace
+
+bool equals_ignore_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return to_lower(x) == to_lower(y);
+         });
+}
+
+std::optional<std::string_view> Request::header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (equals_ignore_case(key, name)) return value;
+  }
+  return std::nullopt;
+}
+
+size_t Request::header_count(std::string_view name) const {
+  return static_cast<size_t>(std::count_if(headers.begin(), headers.end(), [&](const auto& entry) {
+    return equals_ignore_case(entry.first, name);
+  }));
+}
+
+std::string_view error_code(int status) {
+  switch (status) {
+    case 401:
+      return "unauthorized";
+    case 404:
+      return "not_found";
+    case 405:
+      return "method_not_allowed";
+    case 408:
+      return "request_timeout";
+    case 413:
+      return "payload_too_large";
+    case 415:
+      return "unsupported_media_type";
+    case 417:
+      return "expectation_failed";
+    case 426:
+      return "upgrade_required";
+    case 431:
+      return "headers_too_large";
+    case 503:
+      return "unavailable";
+    case 505:
+      return "version_not_supported";
+    default:
+      return status < 500 ? "bad_request" : "internal";
+  }
+}
+
+Response error_response(int status, std::string_view message) {
+  Response response;
+  response.status = status;
+  response.body = "{\"error\":";
+  append_json_string(response.body, error_code(status));
+  response.body += ",\"message\":";
+  append_json_string(response.body, message);
+  response.body += '}';
+  if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const char c = text.front();
+    size_t length = 1;
+    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
+      append_escaped(out, c);
+    } else if ((length = utf8_length(text)) > 0) {
+      out.append(text, 0, length);
+    } else {
+      out += "\xef\xbf\xbd";
+      length = 1;
+    }
+    text.remove_prefix(length);
+  }
+  out += '"';
+}
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      if (text.size() - i < 3) return std::nullopt;
+      const int high = hex_value(text[i + 1]);
+      const int low = hex_value(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      out += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      out += plus_is_space && text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    const std::string_view key = pair.substr(0, pair.find('='));
+    if (key == name || percent_decode(key, true) == name) {
+      return percent_decode(pair.substr(std::min(key.size() + 1, pair.size())), true);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace mana_sync::http

@@ -1,0 +1,158 @@
+// What the server refuses by itself (PROTOCOL 9.3), and that the client learns of it.
+#include <gtest/gtest.h>
+
+#include "http_fixture.h"
+#include "mana_sync/base/limits.h"
+#include "refused_requests.h"
+
+namespace mana_sync::http {
+namespace {
+
+class HttpRefusal : public HttpTest {
+ protected:
+  HttpRefusal() { start(default_options()); }
+};
+
+class RefusedByServer : public HttpRefusal, public testing::WithParamInterface<RefusedRequest> {};
+
+TEST_P(RefusedByServer, AnswersAndCloses) {
+  Client& client = connect();
+  // A pipelined request behind it must never be looked at: that is what smuggling needs.
+  const Answer answer = exchange(client, GetParam().bytes + kGet);
+  EXPECT_EQ(answer.status, GetParam().status);
+  EXPECT_EQ(answer.headers.at("Connection"), "close");
+  EXPECT_EQ(answer.headers.at("Content-Type"), "application/json");
+  EXPECT_TRUE(answer.body.starts_with("{\"error\":\"" + std::string(error_code(answer.status)) +
+                                      "\",\"message\":\""))
+      << answer.body;
+  wait_for_end(client);
+  EXPECT_EQ(client.error(), 0);
+  EXPECT_EQ(client.received(), "");
+  EXPECT_TRUE(handler_.requests.empty());
+  EXPECT_EQ(refused(error_code(GetParam().status)), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RefusedByServer, testing::ValuesIn(refused_requests()),
+                         [](const auto& refused) { return refused.param.name; });
+
+TEST_F(HttpRefusal, ReachesAClientThatStillSends10MiB) {  // PROTOCOL 9.3, 2.12
+  Client& client = connect();
+  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10485760\r\n\r\n");
+  client.send(std::string(10 * 1024 * 1024, 'x'));
+  client.set_reading(false);
+  run_until([&] { return client.unsent_bytes() == 0; });
+  client.set_reading(true);
+  EXPECT_EQ(next_answer(client).status, 413);
+  wait_for_end(client);
+  EXPECT_EQ(client.error(), 0) << "a reset would have swallowed the answer";
+  EXPECT_TRUE(handler_.requests.empty());
+  EXPECT_TRUE(handler_.heads.empty());
+}
+
+TEST_F(HttpRefusal, RefusalByTheHandlerReachesAClientThatStillSends) {  // PROTOCOL 9.3
+  Client& client = connect();
+  client.send("POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+  client.send(std::string(1'000'000, 'x'));
+  client.set_reading(false);
+  run_until([&] { return client.unsent_bytes() == 0; });
+  client.set_reading(true);
+  EXPECT_EQ(next_answer(client).status, 401);
+  wait_for_end(client);
+  EXPECT_EQ(client.error(), 0);
+}
+
+TEST_F(HttpRefusal, ChunkedBodyIsRefusedWhenItPassesTheMaximum) {  // PROTOCOL 2.12
+  Client& client = connect();
+  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "8000\r\n" + std::string(0x8000, 'x') + "\r\n";
+  for (int i = 0; i < 33; ++i) client.send(chunk);
+  EXPECT_EQ(next_answer(client).status, 413);
+  EXPECT_EQ(handler_.heads.size(), 1u);
+  EXPECT_TRUE(handler_.requests.empty());
+}
+
+TEST_F(HttpRefusal, LingeringEndsWithTime) {
+  Client& client = connect();
+  EXPECT_EQ(exchange(client, "nonsense\r\n\r\n").status, 400);
+  wait_for_end(client);
+  run_ticks();
+  EXPECT_EQ(server_->connection_count(), 1u) << "the client may still be sending";
+  let_pass_ms(limits::kLingerTimeoutMs + 1);
+  run_until([&] { return server_->drained(); });
+}
+
+TEST_F(HttpRefusal, LingeringEndsWhileTheClientDripsBytes) {
+  Client& client = connect();
+  EXPECT_EQ(exchange(client, "nonsense\r\n\r\n").status, 400);
+  for (int64_t passed_ms = 0; passed_ms <= limits::kLingerTotalTimeoutMs; passed_ms += 4'000) {
+    client.send("x");
+    let_pass_ms(4'000);
+  }
+  run_until([&] { return server_->drained(); });
+}
+
+TEST_F(HttpRefusal, LingeringEndsWhenTheClientCloses) {
+  Client& client = connect();
+  EXPECT_EQ(exchange(client, "nonsense\r\n\r\n").status, 400);
+  clients_.clear();
+  run_until([&] { return server_->drained(); });
+}
+
+class HttpOverload : public HttpTest {
+ protected:
+  HttpOverload() {
+    ServerOptions options = default_options();
+    options.connections_max = 2;
+    options.bodies_bytes_max = 100'000;
+    start(std::move(options));
+  }
+};
+
+TEST_F(HttpOverload, ConnectionsBeyondTheMaximumAreTold) {  // PROTOCOL 9.5
+  Client& first = connect();
+  Client& second = connect();
+  exchange(first, kGet);
+  exchange(second, kGet);
+  Client& third = connect();
+  const Answer answer =
+      exchange(third, "GET /echo HTTP/1.1\r\nHost: a\r\nOrigin: " + kOrigin + "\r\n\r\n");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.at("Retry-After"), "1");
+  EXPECT_EQ(answer.headers.at("Access-Control-Allow-Origin"), kOrigin);
+  wait_for_end(third);
+  EXPECT_EQ(refused("unavailable"), 1);
+  EXPECT_EQ(exchange(first, kGet).status, 200);
+  first.close_with_reset();
+  third.close_with_reset();
+  run_until([&] { return server_->connection_count() == 1; });
+  EXPECT_EQ(exchange(connect(), kGet).status, 200);
+}
+
+TEST_F(HttpOverload, BodiesBeyondTheMemoryForAllAreRefused) {  // PROTOCOL 9.5
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
+  const std::string half(30'000, 'x');
+  Client& first = connect();
+  Client& second = connect();
+  first.send(head + half + half.substr(1));
+  run_until([&] { return handler_.heads.size() == 1 && first.unsent_bytes() == 0; });
+  run_ticks();
+  const Answer answer = exchange(second, head + half + half);
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.at("Retry-After"), "1");
+  EXPECT_EQ(exchange(first, "x").body.size(), 60'000u);
+  EXPECT_EQ(exchange(first, head + half + half).body.size(), 60'000u)
+      << "memory was not given back";
+}
+
+TEST_F(HttpOverload, ConnectionsFarBeyondTheMaximumAreClosed) {
+  const size_t most = 2 + limits::kOverloadConnectionsMax;
+  for (size_t i = 0; i < most; ++i) connect();
+  run_until([&] { return server_->connection_count() == most; });
+  Client& last = connect();
+  wait_for_end(last);
+  EXPECT_EQ(last.received(), "");
+  EXPECT_EQ(server_->connection_count(), most);
+}
+
+}  // namespace
+}  // namespace mana_sync::http
