@@ -48,11 +48,10 @@ TEST(AppendMinified, RemovesWhitespaceOutsideStringsOnly) {
 }
 
 TEST(JsonMembers, WalksAnObjectAsPostgresPrintsIt) {
-  EXPECT_EQ(members_of(R"({"a": 1, "b": "x, }\" y", "c": {"d": [1, {"e": "]"}]}, "f": null})"),
-            (Members{{"a", "1"},
-                     {"b", R"("x, }\" y")"},
-                     {"c", R"({"d": [1, {"e": "]"}]})"},
-                     {"f", "null"}}));
+  EXPECT_EQ(
+      members_of(R"({"a": 1, "b": "x, }\" y", "c": {"d": [1, {"e": "]"}]}, "f": null})"),
+      (Members{
+          {"a", "1"}, {"b", R"("x, }\" y")"}, {"c", R"({"d": [1, {"e": "]"}]})"}, {"f", "null"}}));
 }
 
 TEST(JsonMembers, LeavesEscapesInNamesUntouched) {

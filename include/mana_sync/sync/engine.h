@@ -1,0 +1,77 @@
+// Pushes and pulls: what the server does with a request once it knows whose it is (PROTOCOL §2,
+// §3, §10). No I/O but through the store port, no clock but the one handed in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mana_sync/base/clock.h"
+#include "mana_sync/base/metrics.h"
+#include "mana_sync/base/result.h"
+#include "mana_sync/sync/merge.h"
+#include "mana_sync/sync/stamps.h"
+#include "mana_sync/sync/store_port.h"
+#include "mana_sync/sync/stream_cache.h"
+
+namespace mana_sync::sync {
+
+struct EngineOptions {
+  size_t cache_bytes_max = 0;
+  MergeOptions merge;
+};
+
+// The JSON body of a 200; or kInvalid (400), kUnavailable (503).
+using AnswerCallback = std::move_only_function<void(Result<std::string>)>;
+
+struct PushRequest {
+  StreamName stream;
+  // The `X-Client-Id` header; nullopt: the body's `clientId` counts (PROTOCOL 2.3).
+  std::optional<std::string> client_id;
+  std::string body;
+};
+
+struct PullRequest {
+  StreamName stream;
+  std::vector<std::string> tables;  // empty: all
+  int64_t since_us = 0;
+  std::optional<std::string> exclude_client;  // whose changes are left out (PROTOCOL 3.1)
+  size_t changes_max = 0;
+};
+
+class PushService;
+class PullService;
+
+// One per worker; one thread.
+class Engine {
+ public:
+  // All must outlive the engine.
+  Engine(EngineOptions options, const Clock& clock, StorePort& store, Metrics& metrics);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Calls `done` exactly once: at once where the request is refused, else from a callback of the
+  // store or from run().
+  void push(PushRequest request, AnswerCallback done);
+  void pull(PullRequest request, AnswerCallback done);
+
+  // Merges what waits and hands units to the store. Called once at the end of each tick.
+  void run();
+
+  // The lease; pushes are refused and cursors stand still beyond it (ARCHITECTURE §5).
+  [[nodiscard]] Stamps& stamps() { return stamps_; }
+  // Pushes that wait or are under way.
+  [[nodiscard]] size_t waiting_pushes() const;
+
+ private:
+  Stamps stamps_;
+  StreamCache cache_;
+  std::unique_ptr<PullService> pulls_;
+  std::unique_ptr<PushService> pushes_;
+};
+
+}  // namespace mana_sync::sync

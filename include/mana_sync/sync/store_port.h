@@ -1,0 +1,141 @@
+// What the engine needs of a store (ARCHITECTURE §2): `store` implements it over PostgreSQL, the
+// simulator over memory. All calls and callbacks are on one thread; a callback never comes from
+// within the call that it answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mana_sync/base/result.h"
+#include "mana_sync/base/uuid.h"
+
+namespace mana_sync::sync {
+
+enum class Op : uint8_t { kInsert, kUpdate, kDelete };
+
+// "insert", "update", "delete": in the protocol and in the table.
+[[nodiscard]] std::string_view op_name(Op op);
+[[nodiscard]] std::optional<Op> parse_op(std::string_view name);
+
+// One row of sync_changes (ARCHITECTURE §7), without user and app. All views are borrowed: from the
+// unit until its outcome is known, or from the result for the length of the callback.
+struct ChangeRow {
+  Uuid event_id{};
+  int64_t stamp_us = 0;  // created_at, microseconds since 1970
+  Op op = Op::kUpdate;
+  std::string_view table{};
+  std::string_view record{};
+  std::string_view client_id{};
+  std::string_view data{};              // JSON; empty: SQL NULL
+  std::string_view field_timestamps{};  // JSON; empty: SQL NULL
+  int schema_version = 1;
+  std::string_view actor{};  // JSON; empty: SQL NULL
+  std::optional<std::string_view> origin{};
+  std::optional<std::string_view> space_id{};
+};
+
+// The names of a stream: everything one user wrote in one app.
+struct StreamName {
+  std::string user_id;
+  std::string app_id;
+  friend bool operator==(const StreamName&, const StreamName&) = default;
+  template <class State>
+  friend State AbslHashValue(State state, const StreamName& name) {
+    return State::combine(std::move(state), name.user_id, name.app_id);
+  }
+};
+
+// Rows of one stream that are stored together or not at all, in stamp order. Stays where it is, and
+// what its rows point to as well, until its outcome is known.
+struct CommitUnit {
+  const StreamName* stream = nullptr;
+  std::vector<ChangeRow> rows;
+};
+
+enum class CommitOutcome {
+  kCommitted,
+  kRefused,  // PostgreSQL refused the data (SQLSTATE class 22 or 23): nothing is stored
+  kFailed,   // nothing is stored; a later attempt may succeed
+  kUnknown,  // the connection was lost and the deadline passed: stored or not, whole or not at all
+};
+
+using CommitCallback = std::move_only_function<void(CommitOutcome, std::string_view reason)>;
+
+struct PageQuery {
+  StreamName stream;
+  std::vector<std::string> tables;  // empty: all
+  int64_t after_us = 0;             // exclusive
+  int64_t up_to_us = 0;             // inclusive; everything at or below it is settled
+  std::optional<std::string> exclude_client;
+  size_t changes_max = 0;
+  size_t bytes_max = 0;  // of data; the first change always fits
+};
+
+struct Page {
+  std::span<const ChangeRow> rows;  // in stamp order
+  bool has_more = false;            // a bound ended it
+};
+
+using PageCallback = std::move_only_function<void(Result<Page>)>;
+
+// Where a cell stands: the field of a record.
+struct CellName {
+  std::string table;
+  std::string record;
+  std::string field;
+};
+
+// A record whose stored inserts are wanted.
+struct RecordName {
+  std::string table;
+  std::string record;
+};
+
+// What a push needs to know beyond what memory holds: one call, one round trip.
+struct LookupQuery {
+  StreamName stream;
+  std::vector<CellName> cells;      // whose winners' values are wanted
+  std::string client_id;            // whose inserts are wanted
+  std::vector<RecordName> records;  // of these records
+};
+
+struct Lookup {
+  // One for each asked cell, in order: the newest stored value of that field as JSON; nullopt if
+  // there is none. For a delete, the cell `deletedAt` holds the time as a JSON string.
+  std::vector<std::optional<std::string>> values;
+  // The rows of `client_id` for the asked records that are inserts, or updates with a field
+  // `updatedAt` (what is left of an insert, PROTOCOL 5.4), in stamp order.
+  std::span<const ChangeRow> inserts;
+};
+
+using LookupCallback = std::move_only_function<void(Result<Lookup>)>;
+
+class StorePort {
+ public:
+  virtual ~StorePort() = default;
+
+  // Stores the unit with others in one transaction (ARCHITECTURE §6). Units of one stream are
+  // handed in one at a time. `done` comes exactly once, within limits::kRequestDeadlineMs or a
+  // little more.
+  virtual void commit(const CommitUnit& unit, CommitCallback done) = 0;
+
+  // The changes of a stream in a range, oldest first.
+  virtual void read_page(PageQuery query, PageCallback done) = 0;
+
+  // All changes of a stream, oldest first, in chunks: `on_chunk` for each, then `done` once. Rows
+  // have `data` only where `field_timestamps` does not tell all their fields (a row that another
+  // program wrote, PROTOCOL 4.3), then without the key `id`. No commit of the stream is in flight
+  // meanwhile.
+  virtual void load_stream(StreamName stream,
+                           std::move_only_function<void(std::span<const ChangeRow>)> on_chunk,
+                           std::move_only_function<void(Result<void>)> done) = 0;
+
+  virtual void lookup(LookupQuery query, LookupCallback done) = 0;
+};
+
+}  // namespace mana_sync::sync

@@ -1,0 +1,33 @@
+#include "mana_sync/sync/engine.h"
+
+#include "pull_service.h"
+#include "push_service.h"
+
+namespace mana_sync::sync {
+
+Engine::Engine(EngineOptions options, const Clock& clock, StorePort& store, Metrics& metrics)
+    : stamps_(clock),
+      cache_(options.cache_bytes_max, metrics),
+      pulls_(std::make_unique<PullService>(store, cache_, stamps_, metrics)),
+      pushes_(std::make_unique<PushService>(options.merge, clock, store, cache_, stamps_, *pulls_,
+                                            metrics)) {}
+
+Engine::~Engine() = default;
+
+void Engine::push(PushRequest request, AnswerCallback done) {
+  pushes_->push(std::move(request), std::move(done));
+}
+
+void Engine::pull(PullRequest request, AnswerCallback done) {
+  pulls_->pull(std::move(request), {}, std::move(done));
+}
+
+void Engine::run() {
+  pushes_->run();
+}
+
+size_t Engine::waiting_pushes() const {
+  return pushes_->waiting();
+}
+
+}  // namespace mana_sync::sync

@@ -1,0 +1,331 @@
+#include "push_service.h"
+
+#include <algorithm>
+
+#include "mana_sync/base/check.h"
+#include "mana_sync/base/limits.h"
+#include "stored_insert.h"
+
+namespace mana_sync::sync {
+namespace {
+
+constexpr std::string_view kTooBusy = "too many pushes wait";
+
+// Whether `push` may be merged into a unit that others are in already.
+bool may_join(const WaitingPush& push, const UnitInFlight& unit) {
+  return !push.alone && !unit.pushes.front()->alone &&
+         unit.unit.rows.size() < limits::kBatchRowsMax &&
+         unit.bytes + push.bytes <= limits::kBatchBytesMax;
+}
+
+// What a push takes until its outcome is known: its text as sent and as stored, and the changes.
+size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
+  size_t bytes = 2 * body_bytes;
+  for (const Change& change : changeset.changes) {
+    bytes += sizeof(Change) + sizeof(ChangeRow) + change.edits.size() * sizeof(Edit);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+PushService::PushService(const MergeOptions& options, const Clock& clock, StorePort& store,
+                         StreamCache& cache, Stamps& stamps, PullService& pulls, Metrics& metrics)
+    : options_(options),
+      clock_(clock),
+      store_(store),
+      cache_(cache),
+      stamps_(stamps),
+      pulls_(pulls),
+      reader_(metrics.counter("mana_sync_sanitized_characters_total",
+                              "Characters that PostgreSQL cannot hold, stored as U+FFFD")),
+      ids_(random_seed()),
+      clamped_(metrics.counter("mana_sync_clamped_edit_times_total",
+                               "Edit times too far in the future, taken as the time of receipt")),
+      loads_(metrics.counter("mana_sync_stream_loads_total", "Streams read into memory")),
+      loaded_changes_(metrics.counter("mana_sync_stream_loaded_changes_total",
+                                      "Changes read to load streams into memory")),
+      lookups_(metrics.counter("mana_sync_lookups_total",
+                               "Pushes that needed stored values to be merged")),
+      stored_changes_(metrics.counter("mana_sync_changes_stored_total", "Changes committed")),
+      refused_(metrics.counter("mana_sync_pushes_refused_total",
+                               "Pushes that met a bound: too many wait, they waited too long, or "
+                               "the lease on time ran out")),
+      waiting_gauge_(metrics.gauge("mana_sync_waiting_pushes",
+                                   "Pushes that wait for their stream or their commit")) {}
+
+PushService::~PushService() = default;
+
+void PushService::push(PushRequest request, AnswerCallback done) {
+  const size_t body_bytes = request.body.size();
+  Result<Changeset> changeset = reader_.read(request.body);
+  if (!changeset) return done(std::unexpected(std::move(changeset.error())));
+  if (request.client_id) changeset->client_id = std::move(*request.client_id);
+  if (changeset->changes.empty()) {
+    return answer(request.stream, *changeset, {}, std::move(done));
+  }
+  const size_t bytes = bytes_of(*changeset, body_bytes);
+  if (!has_room(request.stream, bytes)) {
+    refused_.add();
+    return done(fail(ErrorCode::kUnavailable, std::string(kTooBusy)));
+  }
+  auto push = std::make_unique<WaitingPush>();
+  push->changeset = std::move(*changeset);
+  push->done = std::move(done);
+  push->deadline_ns = clock_.steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
+  push->bytes = bytes;
+  ++waiting_;
+  waiting_bytes_ += bytes;
+  Stream& stream = cache_.get(request.stream);
+  stream.queue.push_back(std::move(push));
+  schedule(stream);
+}
+
+bool PushService::has_room(const StreamName& name, size_t bytes) {
+  const Stream* stream = cache_.find(name);
+  if (stream != nullptr && stream->queue.size() >= limits::kStreamQueuePushesMax) return false;
+  if (waiting_ >= limits::kWaitingPushesMax) return false;
+  // A single push always fits.
+  return waiting_ == 0 || waiting_bytes_ + bytes <= limits::kWaitingPushBytesMax;
+}
+
+void PushService::schedule(Stream& stream) {
+  if (stream.busy || stream.scheduled) return;
+  stream.scheduled = true;
+  scheduled_.push_back(&stream);
+}
+
+void PushService::run() {
+  // A step that needs nothing of the store schedules the next one.
+  while (!scheduled_.empty()) {
+    const std::vector<Stream*> due = std::exchange(scheduled_, {});
+    for (Stream* stream : due) {
+      stream->scheduled = false;
+      if (!stream->busy) advance(*stream);
+    }
+  }
+  waiting_gauge_.set(static_cast<int64_t>(waiting_));
+}
+
+void PushService::advance(Stream& stream) {
+  const bool idle = stream.queue.empty();
+  cache_.account(stream);  // may forget it if it is idle
+  if (idle) return;
+  if (stream.state == Stream::State::kReady) {
+    start_unit(stream);
+  } else {
+    start_load(stream);
+  }
+}
+
+// --- A stream's first push reads the whole stream -----------------------------------------------
+
+void PushService::start_load(Stream& stream) {
+  MANA_CHECK(!stream.busy && stream.state == Stream::State::kEmpty);
+  loads_.add();
+  stream.busy = true;
+  stream.state = Stream::State::kLoading;
+  store_.load_stream(
+      stream.name,
+      [this, &stream](std::span<const ChangeRow> rows) {
+        loaded_changes_.add(static_cast<int64_t>(rows.size()));
+        for (const ChangeRow& row : rows) stream.apply(row);
+      },
+      [this, &stream](Result<void> result) { on_loaded(stream, std::move(result)); });
+}
+
+void PushService::on_loaded(Stream& stream, Result<void> result) {
+  if (result) {
+    stream.state = Stream::State::kReady;
+  } else {
+    stream.forget();
+    refuse_all(stream, result.error().message);
+  }
+  become_idle(stream);
+}
+
+// --- What waits is merged and committed as one unit ---------------------------------------------
+
+void PushService::start_unit(Stream& stream) {
+  stream.busy = true;
+  auto unit = std::make_unique<UnitInFlight>(stream.cells);
+  while (!stream.queue.empty()) {
+    WaitingPush& push = *stream.queue.front();
+    if (clock_.steady_ns() >= push.deadline_ns) {
+      refused_.add();
+      refuse(take_first(stream), ErrorCode::kUnavailable, kTooBusy);
+      continue;
+    }
+    if (!unit->pushes.empty() && !may_join(push, *unit)) break;
+    if (!push.asked) {
+      Unknowns unknowns = find_unknowns(push.changeset, unit->overlay);
+      if (!unknowns.empty()) {
+        // The store can only tell what is committed: first this unit, then the question.
+        if (!unit->pushes.empty()) break;
+        return start_lookup(stream, push, std::move(unknowns));
+      }
+    }
+    if (!stamps_.reserve(push.changeset.changes.size())) {
+      refused_.add();
+      refuse(take_first(stream), ErrorCode::kUnavailable, "the lease on time has run out");
+      continue;
+    }
+    merge_into(stream, *unit, take_first(stream));
+  }
+  submit_commit(stream, std::move(unit));
+}
+
+void PushService::merge_into(Stream& stream, UnitInFlight& unit,
+                             std::unique_ptr<WaitingPush> push) {
+  push->merged = merge(push->changeset, push->facts, unit.overlay, stamps_, ids_, options_,
+                       {.clamped = clamped_});
+  unit.unit.rows.insert(unit.unit.rows.end(), push->merged.rows.begin(), push->merged.rows.end());
+  // From here on no cursor passes the unit, not even one for a pull that an answer to another push
+  // sets off before the unit is handed to the store.
+  if (!unit.unit.rows.empty()) stream.first_in_flight_us = unit.unit.rows.front().stamp_us;
+  unit.bytes += push->bytes;
+  unit.pushes.push_back(std::move(push));
+}
+
+void PushService::submit_commit(Stream& stream, std::unique_ptr<UnitInFlight> unit) {
+  unit->unit.stream = &stream.name;
+  const bool stores_nothing = unit->unit.rows.empty();
+  stream.unit = std::move(unit);
+  if (stores_nothing) return on_committed(stream, CommitOutcome::kCommitted, {});
+  store_.commit(stream.unit->unit, [this, &stream](CommitOutcome outcome, std::string_view reason) {
+    on_committed(stream, outcome, reason);
+  });
+}
+
+void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::string_view reason) {
+  const std::unique_ptr<UnitInFlight> unit = std::move(stream.unit);
+  stream.first_in_flight_us = 0;
+  switch (outcome) {
+    case CommitOutcome::kCommitted:
+      stored_changes_.add(static_cast<int64_t>(unit->unit.rows.size()));
+      std::move(unit->overlay).apply_to(stream.cells);
+      for (const ChangeRow& row : unit->unit.rows) {
+        stream.newest_by_client[client_hash(row.client_id)] = row.stamp_us;
+      }
+      for (auto& push : unit->pushes) answer_stored(stream.name, std::move(push));
+      break;
+    case CommitOutcome::kRefused:
+      if (unit->pushes.size() > 1) {
+        retry_one_by_one(stream, *unit);
+      } else {
+        refuse(std::move(unit->pushes.front()), ErrorCode::kInvalid, reason);
+      }
+      break;
+    case CommitOutcome::kUnknown:
+      // What really happened is read again.
+      stream.forget();
+      [[fallthrough]];
+    case CommitOutcome::kFailed:
+      for (auto& push : unit->pushes) refuse(std::move(push), ErrorCode::kUnavailable, reason);
+      break;
+  }
+  become_idle(stream);
+}
+
+// Only the push that PostgreSQL refused is to fail: they are merged again, each for itself.
+void PushService::retry_one_by_one(Stream& stream, UnitInFlight& unit) {
+  for (auto push = unit.pushes.rbegin(); push != unit.pushes.rend(); ++push) {
+    (*push)->alone = true;
+    (*push)->merged = {};
+    stream.queue.push_front(std::move(*push));
+  }
+}
+
+// --- What a push must know before it can be judged ----------------------------------------------
+
+void PushService::start_lookup(Stream& stream, WaitingPush& push, Unknowns unknowns) {
+  lookups_.add();
+  LookupQuery query{.stream = stream.name,
+                    .cells = unknowns.cells,
+                    .client_id = push.changeset.client_id,
+                    .records = {}};
+  for (const size_t index : unknowns.inserts) {
+    const Change& change = push.changeset.changes[index];
+    query.records.push_back({std::string(change.table), std::string(change.record)});
+  }
+  store_.lookup(std::move(query),
+                [this, &stream, unknowns = std::move(unknowns)](Result<Lookup> found) mutable {
+                  on_looked_up(stream, std::move(unknowns), std::move(found));
+                });
+}
+
+void PushService::on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup> found) {
+  // Only this service takes pushes out of the queue, and not while the stream is busy.
+  WaitingPush& push = *stream.queue.front();
+  if (!found) {
+    refuse(take_first(stream), ErrorCode::kUnavailable, found.error().message);
+    return become_idle(stream);
+  }
+  push.asked = true;
+  for (size_t i = 0; i < unknowns.cells.size(); ++i) {
+    const auto cell = stream.cells.find(unknowns.cell_keys[i]);
+    if (cell != stream.cells.end() && found->values[i]) {
+      cell->second.value_hash = scratch_.hash_of(*found->values[i]);
+    }
+  }
+  for (const size_t index : unknowns.inserts) {
+    const Change& change = push.changeset.changes[index];
+    const bool stored = std::ranges::any_of(found->inserts, [&](const ChangeRow& row) {
+      return row.table == change.table && row.record == change.record &&
+             is_stored_insert(change, row, stream.cells, scratch_);
+    });
+    if (stored) push.facts.repeated_inserts.push_back(index);
+  }
+  become_idle(stream);
+}
+
+// --- Answers ------------------------------------------------------------------------------------
+
+void PushService::answer_stored(const StreamName& stream, std::unique_ptr<WaitingPush> push) {
+  release(*push);
+  StampRange own;
+  if (!push->merged.rows.empty()) {
+    own = {push->merged.rows.front().stamp_us, push->merged.rows.back().stamp_us};
+  }
+  answer(stream, push->changeset, own, std::move(push->done));
+}
+
+void PushService::answer(const StreamName& stream, const Changeset& changeset, StampRange own,
+                         AnswerCallback done) {
+  PullRequest delta{.stream = stream,
+                    .tables = {},
+                    .since_us = changeset.since_us,
+                    .exclude_client = std::nullopt,
+                    .changes_max = limits::kPushDeltaChangesMax};
+  // Without an id nobody knows who is "another client": nothing that others may have written is
+  // left out (docs/PROTOCOL.md, pushes).
+  if (!changeset.client_id.empty()) delta.exclude_client = changeset.client_id;
+  pulls_.pull(std::move(delta), own, std::move(done));
+}
+
+void PushService::refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why) {
+  release(*push);
+  push->done(fail(code, std::string(why)));
+}
+
+void PushService::refuse_all(Stream& stream, std::string_view why) {
+  while (!stream.queue.empty()) refuse(take_first(stream), ErrorCode::kUnavailable, why);
+}
+
+std::unique_ptr<WaitingPush> PushService::take_first(Stream& stream) {
+  std::unique_ptr<WaitingPush> push = std::move(stream.queue.front());
+  stream.queue.pop_front();
+  return push;
+}
+
+void PushService::release(const WaitingPush& push) {
+  --waiting_;
+  waiting_bytes_ -= push.bytes;
+}
+
+void PushService::become_idle(Stream& stream) {
+  stream.busy = false;
+  schedule(stream);
+}
+
+}  // namespace mana_sync::sync

@@ -1,0 +1,79 @@
+// Pushes (PROTOCOL §2): each joins its stream's queue; when the stream has no commit in flight, all
+// that wait are merged in order and handed to the store as one unit (ARCHITECTURE §4).
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "json_tree.h"
+#include "mana_sync/sync/engine.h"
+#include "pull_service.h"
+#include "waiting_push.h"
+
+namespace mana_sync::sync {
+
+// One thread.
+class PushService {
+ public:
+  PushService(const MergeOptions& options, const Clock& clock, StorePort& store, StreamCache& cache,
+              Stamps& stamps, PullService& pulls, Metrics& metrics);
+  ~PushService();
+
+  void push(PushRequest request, AnswerCallback done);
+
+  // Lets every stream with work take its next step.
+  void run();
+
+  [[nodiscard]] size_t waiting() const { return waiting_; }
+
+ private:
+  // What a stream does next. A step ends by making the stream busy, or by emptying its queue.
+  void advance(Stream& stream);
+  void start_load(Stream& stream);
+  void on_loaded(Stream& stream, Result<void> result);
+  void start_unit(Stream& stream);
+  void start_lookup(Stream& stream, WaitingPush& push, Unknowns unknowns);
+  void on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup> found);
+  void submit_commit(Stream& stream, std::unique_ptr<UnitInFlight> unit);
+  void on_committed(Stream& stream, CommitOutcome outcome, std::string_view reason);
+
+  // Merges `push` into `unit`.
+  void merge_into(Stream& stream, UnitInFlight& unit, std::unique_ptr<WaitingPush> push);
+  void retry_one_by_one(Stream& stream, UnitInFlight& unit);
+  void answer_stored(const StreamName& stream, std::unique_ptr<WaitingPush> push);
+  void answer(const StreamName& stream, const Changeset& changeset, StampRange own,
+              AnswerCallback done);
+  void refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why);
+  void refuse_all(Stream& stream, std::string_view why);
+  [[nodiscard]] std::unique_ptr<WaitingPush> take_first(Stream& stream);
+  // Whether one more push of the stream, of `bytes`, may wait.
+  [[nodiscard]] bool has_room(const StreamName& name, size_t bytes);
+  // The push counts no longer against the bounds: its outcome is known.
+  void release(const WaitingPush& push);
+  void become_idle(Stream& stream);
+  void schedule(Stream& stream);
+
+  const MergeOptions options_;
+  const Clock& clock_;
+  StorePort& store_;
+  StreamCache& cache_;
+  Stamps& stamps_;
+  PullService& pulls_;
+  ChangesetReader reader_;
+  JsonTree scratch_;
+  UuidGenerator ids_;
+  std::vector<Stream*> scheduled_;
+  // Pushes that wait or are under way.
+  size_t waiting_ = 0;
+  size_t waiting_bytes_ = 0;
+  Counter& clamped_;
+  Counter& loads_;
+  Counter& loaded_changes_;
+  Counter& lookups_;
+  Counter& stored_changes_;
+  Counter& refused_;
+  Gauge& waiting_gauge_;
+};
+
+}  // namespace mana_sync::sync

@@ -1,0 +1,34 @@
+// A push on its way through its stream, and the unit that it is committed in.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "mana_sync/sync/engine.h"
+#include "mana_sync/sync/merge.h"
+
+namespace mana_sync::sync {
+
+struct WaitingPush {
+  Changeset changeset;
+  AnswerCallback done;
+  int64_t deadline_ns = 0;  // steady; after it, nobody waits any more
+  size_t bytes = 0;         // what it counts against limits::kWaitingPushBytesMax
+  // True exactly after the store was asked for its unknowns, until it is merged.
+  bool asked = false;
+  // It was in a unit of several that PostgreSQL refused: now it goes alone.
+  bool alone = false;
+  MergeFacts facts;
+  Merged merged;
+};
+
+// What a stream has handed to the store. Holds all that the unit's rows point to.
+struct UnitInFlight {
+  explicit UnitInFlight(const CellMap& cells) : overlay(cells) {}
+  CellOverlay overlay;
+  std::vector<std::unique_ptr<WaitingPush>> pushes;
+  size_t bytes = 0;  // of all its pushes
+  CommitUnit unit;
+};
+
+}  // namespace mana_sync::sync

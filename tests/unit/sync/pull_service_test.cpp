@@ -1,0 +1,310 @@
+#include "pull_service.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "engine_world.h"
+#include "mana_sync/base/limits.h"
+#include "mana_sync/base/timestamp.h"
+
+namespace mana_sync::sync {
+namespace {
+
+using namespace testing;  // NOLINT: the tests' own names
+
+class PullServiceTest : public ::testing::Test {
+ protected:
+  Answer pull(int64_t since_us = 0, std::optional<std::string> client = {},
+              size_t changes_max = 1'000, std::vector<std::string> tables = {}) {
+    const auto answer = world_.pull(since_us, std::move(client), changes_max, std::move(tables));
+    world_.settle();
+    EXPECT_TRUE(answer->came);
+    return *answer;
+  }
+  int64_t from_memory() { return world_.metric("mana_sync_answers_total{from=\"memory\"}"); }
+  int64_t from_store() { return world_.metric("mana_sync_answers_total{from=\"store\"}"); }
+
+  // A row that another program wrote.
+  void add_row(std::string record, int64_t stamp_us, std::string data = "{}") {
+    world_.rows().add({.stamp_us = stamp_us,
+                       .op = Op::kInsert,
+                       .table = "t",
+                       .record = record,
+                       .client_id = "other",
+                       .data = data,
+                       .field_timestamps = "{}"});
+  }
+
+  EngineWorld world_;
+  ScriptedStore& store_ = world_.store;
+};
+
+TEST_F(PullServiceTest, AnswersExactlyAsTheContractSays) {  // PROTOCOL 2, 3.1, 10.2
+  add_row("r", kBeginMs * 1000 - 1, R"({"f": 1})");
+  const auto answer = pull();
+  EXPECT_EQ(answer.text, R"({"serverChanges":[{"eventId":"00000000-0000-0000-0000-000000000000",)"
+                         R"("schemaVersion":1,"table":"t","id":"r","op":"insert","data":{"f":1}}],)"
+                         R"("conflicts":[],"syncedUntil":"2024-01-01T12:00:00.000000Z"})");
+}
+
+TEST_F(PullServiceTest, SendsWhatIsAfterTheCursor_FromOthers_OldestFirst) {  // PROTOCOL 3.1
+  const Answer a = world_.push_and_settle("a", {edit_of("a1", "1")});
+  world_.push_and_settle("b", {edit_of("b1", "1")});
+  world_.push_and_settle("c", {edit_of("c1", "1")});
+  EXPECT_EQ(pull().records, (std::vector<std::string>{"a1", "b1", "c1"}));
+  EXPECT_EQ(pull(0, "b").records, (std::vector<std::string>{"a1", "c1"}));
+  EXPECT_EQ(pull(a.synced_until_us, "b").records, std::vector<std::string>{"c1"});
+  const Answer all = pull();
+  EXPECT_TRUE(pull(all.synced_until_us).records.empty());
+  EXPECT_EQ(pull(0, std::nullopt, 1'000, {"nothing"}).records.size(), 0u);
+}
+
+TEST_F(PullServiceTest, NothingNewIsAnsweredFromMemory_AndMovesTheCursor) {  // PROTOCOL 10.3
+  const Answer pushed = world_.push_and_settle("a", {edit_of("r", "1")});
+  const int64_t reads = from_store();
+  const int64_t answers = from_memory();
+  const auto first = world_.pull(pushed.synced_until_us);
+  const auto second = world_.pull(first->synced_until_us, "b");
+  const auto own = world_.pull(0, "a");
+  EXPECT_TRUE(first->ok() && second->ok() && own->ok());
+  EXPECT_GT(first->synced_until_us, pushed.synced_until_us);
+  EXPECT_GT(second->synced_until_us, first->synced_until_us);
+  EXPECT_EQ(from_store(), reads);
+  EXPECT_EQ(from_memory(), answers + 3);
+}
+
+TEST_F(PullServiceTest, AStreamThatIsNotInMemoryIsRead) {
+  const auto answer = world_.pull();
+  EXPECT_FALSE(answer->came);
+  ASSERT_EQ(store_.reads.size(), 1u);
+  store_.fail_read();
+  EXPECT_EQ(answer->error, ErrorCode::kUnavailable);
+}
+
+TEST_F(PullServiceTest, ACursorOfTheFutureCountsAsNow) {  // PROTOCOL 2.5
+  world_.push_and_settle("a", {edit_of("r", "1")});
+  const auto answer = pull(kBeginMs * 1'500);
+  EXPECT_TRUE(answer.records.empty());
+  EXPECT_LT(answer.synced_until_us, kBeginMs * 1'001);
+  world_.push_and_settle("a", {edit_of("q", "1")});
+  EXPECT_EQ(pull(answer.synced_until_us).records, std::vector<std::string>{"q"});
+}
+
+TEST_F(PullServiceTest, BeforeTheFirstLeaseNothingIsAnswered) {  // PROTOCOL 10.1
+  ManualClock clock(kBeginMs * 1000);
+  Metrics metrics;
+  ScriptedStore store;
+  Engine engine({.cache_bytes_max = 1, .merge = {}}, clock, store, metrics);
+  auto answer = std::make_shared<Answer>();
+  engine.pull({.stream = world_.stream,
+               .tables = {},
+               .since_us = 5,
+               .exclude_client = {},
+               .changes_max = 9},
+              EngineWorld::into(answer));
+  EXPECT_EQ(answer->error, ErrorCode::kUnavailable);
+}
+
+// --- Cursors and commits in flight ---------------------------------------------------------------
+
+TEST_F(PullServiceTest, ACursorStaysBelowWhatIsInFlight) {  // PROTOCOL 10.1, ARCHITECTURE §5
+  world_.push_and_settle("a", {edit_of("warm", "1")});
+  world_.push("a", {edit_of("r", "1"), edit_of("q", "1")});
+  world_.engine.run();
+  ASSERT_EQ(store_.commits.size(), 1u);
+  const int64_t first_us = store_.commits[0].unit->rows[0].stamp_us;
+  world_.clock.advance_us(1'000'000);
+  const auto from_memory = world_.pull(first_us - 1, "b");
+  EXPECT_EQ(from_memory->synced_until_us, first_us - 1);
+  const auto from_store = world_.pull(0, "b");
+  ASSERT_EQ(store_.reads.size(), 1u);
+  EXPECT_EQ(store_.reads[0].query.up_to_us, first_us - 1);
+  store_.answer_commit(CommitOutcome::kCommitted);  // before the page is read
+  world_.settle();
+  EXPECT_EQ(from_store->records, std::vector<std::string>{"warm"});
+  EXPECT_EQ(from_store->synced_until_us, first_us - 1);
+  EXPECT_EQ(pull(from_store->synced_until_us, "b").records, (std::vector<std::string>{"r", "q"}));
+}
+
+TEST_F(PullServiceTest, OtherStreamsCommitsDoNotHoldACursorBack) {
+  world_.push_and_settle("a", {edit_of("warm", "1")});
+  world_.push("a", {edit_of("r", "1")});
+  world_.engine.run();
+  world_.stream.user_id = "other";
+  world_.clock.advance_us(1'000'000);
+  EXPECT_GE(pull().synced_until_us, kBeginMs * 1000 + 1'000'000);
+}
+
+// An answer may set off the next request of its connection at once.
+TEST_F(PullServiceTest, APullFromWithinAnAnswerDoesNotPassTheUnitThatIsBeingMade) {  // 10.1
+  world_.push_and_settle("a", {edit_of("warm", "1")});
+  world_.clock.set_wall_us(kBeginMs * 2'000 - 3);  // three stamps before the lease ends
+  world_.push("a", {edit_of("r", "1")});
+  auto pulled = std::make_shared<Answer>();
+  std::string changes = edit_of("q", "1");
+  for (int i = 1; i < 9; ++i) changes.append(",").append(edit_of("q", "1"));
+  world_.engine.push(
+      {.stream = world_.stream, .client_id = "b", .body = R"({"changes":[)" + changes + "]}"},
+      [&](Result<std::string> result) {
+        EXPECT_FALSE(result);  // its stamps would pass the lease
+        world_.engine.pull({.stream = world_.stream,
+                            .tables = {},
+                            .since_us = world_.rows()[0].stamp_us,
+                            .exclude_client = "b",
+                            .changes_max = 10},
+                           EngineWorld::into(pulled));
+      });
+  world_.engine.run();
+  ASSERT_EQ(store_.commits.size(), 1u);
+  ASSERT_TRUE(pulled->ok());
+  EXPECT_EQ(pulled->synced_until_us, store_.commits[0].unit->rows[0].stamp_us - 1);
+  world_.settle();
+}
+
+TEST_F(PullServiceTest, AFollowerMissesNothingAndGetsNothingTwice) {  // PROTOCOL 10.1
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  const auto one_in = [&](size_t n) { return random() % n == 0; };
+  int64_t since_us = 0;
+  std::shared_ptr<Answer> pulling;
+  std::vector<std::string> got;
+  std::vector<std::pair<std::string, std::shared_ptr<Answer>>> pushes;
+  const auto take = [&] {
+    if (pulling == nullptr || !pulling->came) return;
+    ASSERT_TRUE(pulling->ok());
+    EXPECT_GE(pulling->synced_until_us, since_us);
+    since_us = pulling->synced_until_us;
+    got.insert(got.end(), pulling->records.begin(), pulling->records.end());
+    pulling = nullptr;
+  };
+  for (int i = 0; i < 4'000; ++i) {
+    if (one_in(3)) {
+      const std::string record = std::to_string(i);
+      pushes.emplace_back(record, world_.push(one_in(2) ? "a" : "b", {edit_of(record, "1")}));
+    }
+    if (pulling == nullptr && one_in(2)) pulling = world_.pull(since_us, "me", 1 + random() % 5);
+    if (one_in(2)) world_.engine.run();
+    if (one_in(3)) world_.clock.advance_us(static_cast<int64_t>(random() % 5'000));
+    if (one_in(20)) world_.clock.set_wall_us(world_.clock.wall_us() - 3'000);
+    if (!store_.commits.empty() && one_in(3)) {
+      store_.answer_commit(one_in(10) ? CommitOutcome::kFailed : CommitOutcome::kCommitted);
+    } else if (!store_.loads.empty()) {
+      store_.answer_load();
+    } else if (!store_.reads.empty() && one_in(2)) {
+      store_.answer_read();
+    }
+    take();
+  }
+  world_.settle();
+  take();
+  for (bool more = true; more;) {
+    const size_t before = got.size();
+    pulling = world_.pull(since_us, "me");
+    world_.settle();
+    take();
+    more = got.size() > before;
+  }
+  std::vector<std::string> expected;
+  for (size_t i = 0; i < world_.rows().size(); ++i) expected.push_back(world_.rows()[i].record);
+  EXPECT_EQ(got, expected);
+  size_t acknowledged = 0;
+  for (const auto& [record, answer] : pushes) {
+    EXPECT_TRUE(answer->came);
+    acknowledged += answer->ok() ? 1 : 0;
+  }
+  EXPECT_EQ(acknowledged, expected.size());
+}
+
+// --- Pages ---------------------------------------------------------------------------------------
+
+TEST_F(PullServiceTest, APageEndsAtItsLimit_WithTheLastChangesStamp) {  // PROTOCOL 2.4, 3.2
+  for (int i = 0; i < 5; ++i) add_row(std::to_string(i), 1'000 + i);
+  const Answer first = pull(0, {}, 2);
+  EXPECT_EQ(first.records, (std::vector<std::string>{"0", "1"}));
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(first.synced_until_us, 1'001);
+  const Answer second = pull(first.synced_until_us, {}, 2);
+  EXPECT_EQ(second.records, (std::vector<std::string>{"2", "3"}));
+  const Answer third = pull(second.synced_until_us, {}, 2);
+  EXPECT_EQ(third.records, std::vector<std::string>{"4"});
+  EXPECT_FALSE(third.has_more);
+  EXPECT_GT(third.synced_until_us, 1'004);
+}
+
+TEST_F(PullServiceTest, APageOfExactlyTheLimitHasNoMore) {  // PROTOCOL 3.2
+  for (int i = 0; i < 3; ++i) add_row(std::to_string(i), 1'000 + i);
+  EXPECT_FALSE(pull(0, {}, 3).has_more);
+}
+
+TEST_F(PullServiceTest, APageEndsAtFourMebibytes) {  // PROTOCOL 3.2
+  const std::string data = R"({"f":")" + std::string(limits::kMiB, 'x') + "\"}";
+  for (int i = 0; i < 6; ++i) add_row(std::to_string(i), 1'000 + i, data);
+  const Answer first = pull();
+  EXPECT_EQ(first.records.size(), 3u);
+  EXPECT_LE(first.text.size(), limits::kAnswerBytesMax);
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(first.synced_until_us, 1'002);
+  EXPECT_EQ(pull(first.synced_until_us).records.size(), 3u);
+}
+
+TEST_F(PullServiceTest, WhatGrowsAsItIsWrittenIsCutToo) {  // PROTOCOL 2.4: what is sent counts
+  std::string data = R"({"f0":0)";
+  std::string times = R"({"f0":"2024-01-01T10:00:00.000Z")";
+  for (int i = 1; i < 20'000; ++i) {
+    data.append(",\"f").append(std::to_string(i)).append("\":0");
+    times.append(",\"f").append(std::to_string(i)).append("\":\"2024-01-01T10:00:00.000Z\"");
+  }
+  data += '}';
+  times += '}';
+  for (int i = 0; i < 4; ++i) {
+    world_.rows().add({.stamp_us = 1'000 + i,
+                       .op = Op::kUpdate,
+                       .table = "t",
+                       .record = "r",
+                       .client_id = "other",
+                       .data = data,
+                       .field_timestamps = times});
+  }
+  const Answer first = pull();
+  EXPECT_EQ(first.records.size(), 2u);
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(first.synced_until_us, 1'001);
+}
+
+TEST_F(PullServiceTest, AChangeLargerThanAPageIsSentAlone) {  // PROTOCOL 3.2: the cursor moves
+  add_row("0", 1'000, R"({"f":")" + std::string(5 * limits::kMiB, 'x') + "\"}");
+  add_row("1", 1'001);
+  const Answer first = pull();
+  EXPECT_EQ(first.records, std::vector<std::string>{"0"});
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(first.synced_until_us, 1'000);
+  EXPECT_EQ(pull(first.synced_until_us).records, std::vector<std::string>{"1"});
+}
+
+TEST_F(PullServiceTest, APageNeverEndsAmongRowsOfOneStamp) {  // PROTOCOL 10.1
+  add_row("0", 1'000);
+  for (int i = 1; i < 5; ++i) add_row(std::to_string(i), 1'001);
+  add_row("5", 1'002);
+  const Answer first = pull(0, {}, 2);
+  EXPECT_EQ(first.records, std::vector<std::string>{"0"});
+  const Answer second = pull(first.synced_until_us, {}, 2);
+  EXPECT_EQ(second.records, (std::vector<std::string>{"1", "2", "3", "4"}));
+  EXPECT_EQ(second.synced_until_us, 1'001);
+  EXPECT_EQ(pull(second.synced_until_us, {}, 2).records, std::vector<std::string>{"5"});
+}
+
+TEST_F(PullServiceTest, APushIsAnsweredWithFiveThousandChangesAtMost) {  // PROTOCOL 2.4
+  for (int i = 0; i < 5'001; ++i) add_row(std::to_string(i), 1'000 + i);
+  const Answer answer = world_.push_and_settle("a", {edit_of("mine", "1")});
+  EXPECT_EQ(answer.records.size(), 5'000u);
+  EXPECT_TRUE(answer.has_more);
+  EXPECT_EQ(answer.synced_until_us, 1'000 + 4'999);
+  const Answer rest = world_.push_and_settle("a", {}, answer.synced_until_us);
+  EXPECT_EQ(rest.records, std::vector<std::string>{"5000"});
+  EXPECT_FALSE(rest.has_more);
+}
+
+}  // namespace
+}  // namespace mana_sync::sync
