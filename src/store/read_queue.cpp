@@ -1,0 +1,173 @@
+#include "read_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "mana_sync/base/limits.h"
+
+namespace mana_sync::store {
+
+using std::chrono::milliseconds;
+
+ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
+                     std::function<void()> on_change)
+    : loop_(loop),
+      on_change_(std::move(on_change)),
+      reads_total_(loop.metrics().counter("mana_sync_reads_total", "Reads sent to PostgreSQL.")),
+      reads_refused_total_(loop.metrics().counter(
+          "mana_sync_reads_refused_total", "Reads refused since too many waited, or too long.")) {
+  for (int i = 0; i < connections; ++i) {
+    connections_.push_back(std::make_unique<PgConnection>(
+        loop, PgConnection::Options{
+                  .label = fmt::format("read-{}", i + 1),
+                  .url = url,
+                  .prepare = {&statements::page(), &statements::page_of_table(),
+                              &statements::page_of_tables(), &statements::load_chunk(),
+                              &statements::lookup_values(), &statements::lookup_inserts()},
+                  .answer_timeout_ms = limits::kRequestDeadlineMs,
+                  .on_up =
+                      [this] {
+                        on_change_();
+                        dispatch();
+                      },
+                  .on_down = on_change_,
+              }));
+  }
+}
+
+void ReadQueue::open() {
+  for (auto& connection : connections_) connection->open();
+}
+
+void ReadQueue::close() {
+  loop_.cancel(expiry_timer_);
+  loop_.cancel(retry_timer_);
+  for (auto& connection : connections_) connection->close();
+}
+
+bool ReadQueue::is_up() const {
+  return std::ranges::any_of(connections_, [](const auto& each) { return each->is_up(); });
+}
+
+void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Done done) {
+  if (waiting_.size() >= limits::kReadsWaitingMax) {
+    reads_refused_total_.add();
+    return loop_.post([done = std::move(done)]() mutable {
+      done(fail(ErrorCode::kUnavailable, "too many reads wait for the database"));
+    });
+  }
+  const int64_t deadline_ns = loop_.clock().steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
+  waiting_.push_back(
+      std::make_shared<Read>(stream, std::move(calls), std::move(done), deadline_ns));
+  dispatch();
+  schedule_expiry();
+}
+
+// Sends what waits, oldest first, as long as a connection has room.
+void ReadQueue::dispatch() {
+  if (retry_at_ns_ > loop_.clock().steady_ns()) return;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (is_held((*it)->stream)) {
+      ++it;
+      continue;
+    }
+    PgConnection* connection = free_connection();
+    if (connection == nullptr) return;
+    const std::shared_ptr<Read> read = std::move(*it);
+    it = waiting_.erase(it);
+    reads_total_.add();
+    in_flight_.push_back(read);
+    connection->submit(read->calls,
+                       [this, read](const Answer& answer) { on_answer(read, answer); });
+  }
+}
+
+PgConnection* ReadQueue::free_connection() {
+  for (size_t i = 0; i < connections_.size(); ++i) {
+    PgConnection& connection = *connections_[next_connection_++ % connections_.size()];
+    if (connection.is_up() && connection.in_flight() < limits::kReadsInFlightMax) {
+      return &connection;
+    }
+  }
+  return nullptr;
+}
+
+void ReadQueue::on_answer(const std::shared_ptr<Read>& read, const Answer& answer) {
+  std::erase(in_flight_, read);
+  if (read->done) {  // else its deadline has passed
+    switch (answer.kind) {
+      case Answer::Kind::kDone:
+        std::exchange(read->done, nullptr)(answer.results);
+        break;
+      case Answer::Kind::kLost:
+        waiting_.push_front(read);
+        break;
+      case Answer::Kind::kFailed:
+        if (is_transient(answer.sqlstate)) {
+          retry(read);
+          break;
+        }
+        loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
+        std::exchange(read->done, nullptr)(
+            fail(ErrorCode::kInternal,
+                 fmt::format("the database failed a read (SQLSTATE {})", answer.sqlstate)));
+        break;
+    }
+  }
+  dispatch();
+}
+
+void ReadQueue::retry(const std::shared_ptr<Read>& read) {
+  waiting_.push_front(read);
+  retry_at_ns_ = loop_.clock().steady_ns() + limits::kReadRetryDelayMs * 1'000'000;
+  loop_.cancel(retry_timer_);
+  retry_timer_ = loop_.after(milliseconds(limits::kReadRetryDelayMs), [this] { dispatch(); });
+}
+
+// --- Holding
+
+void ReadQueue::hold(const std::vector<sync::StreamName>& streams) {
+  held_.insert(held_.end(), streams.begin(), streams.end());
+}
+
+void ReadQueue::release(const std::vector<sync::StreamName>& streams) {
+  for (const sync::StreamName& stream : streams) held_.erase(std::ranges::find(held_, stream));
+  dispatch();
+}
+
+bool ReadQueue::is_held(const sync::StreamName& stream) const {
+  return !held_.empty() && std::ranges::find(held_, stream) != held_.end();
+}
+
+// --- Giving up
+
+void ReadQueue::schedule_expiry() {
+  if (expiry_timer_.valid()) return;
+  expiry_timer_ = loop_.after(milliseconds(limits::kDeadlineSweepIntervalMs), [this] {
+    expiry_timer_ = {};
+    expire_reads();
+    if (pending() > 0) schedule_expiry();
+  });
+}
+
+void ReadQueue::expire_reads() {
+  const int64_t now_ns = loop_.clock().steady_ns();
+  std::vector<Done> expired;
+  const auto take_expired = [&](const std::shared_ptr<Read>& read) {
+    if (!read->done || read->deadline_ns > now_ns) return;
+    expired.push_back(std::exchange(read->done, nullptr));
+  };
+  std::ranges::for_each(in_flight_, take_expired);
+  std::ranges::for_each(waiting_, take_expired);
+  std::erase_if(waiting_, [](const std::shared_ptr<Read>& read) { return !read->done; });
+  // Callbacks come last: they may hand in more.
+  for (Done& done : expired) {
+    reads_refused_total_.add();
+    done(fail(ErrorCode::kUnavailable, "the database did not answer in time"));
+  }
+}
+
+}  // namespace mana_sync::store

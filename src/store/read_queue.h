@@ -1,0 +1,80 @@
+// Read-only calls over the read connections: bounded, pipelined, sent again when a connection goes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mana_sync/base/result.h"
+#include "mana_sync/net/loop.h"
+#include "mana_sync/sync/store_port.h"
+#include "pg_connection.h"
+
+namespace mana_sync::store {
+
+// Owns the read connections. One thread.
+class ReadQueue {
+ public:
+  // One result for each call; kUnavailable when full, or when no answer came within
+  // limits::kRequestDeadlineMs; kInternal when PostgreSQL refused the statement.
+  using Done = std::move_only_function<void(Result<std::span<const PgResult>>)>;
+
+  // `loop` must outlive it; `on_change`: is_up() may be different. `connections` >= 1.
+  ReadQueue(net::Loop& loop, const std::string& url, int connections,
+            std::function<void()> on_change);
+  ~ReadQueue() { close(); }
+  ReadQueue(const ReadQueue&) = delete;
+  ReadQueue& operator=(const ReadQueue&) = delete;
+
+  // Connects. REQUIRES: the schema stands.
+  void open();
+  // Closes all connections; no callback comes any more.
+  void close();
+
+  // Sends the calls as one transaction when a connection is free; `done` comes later.
+  void read(const sync::StreamName& stream, std::vector<Call> calls, Done done);
+
+  // Reads of these streams wait until release(): a batch of theirs may still be stored unseen.
+  void hold(const std::vector<sync::StreamName>& streams);
+  // Undoes one hold() of the same streams.
+  void release(const std::vector<sync::StreamName>& streams);
+
+  [[nodiscard]] bool is_up() const;  // some connection is
+  [[nodiscard]] size_t pending() const { return waiting_.size() + in_flight_.size(); }
+
+ private:
+  struct Read {
+    sync::StreamName stream;
+    std::vector<Call> calls;
+    Done done;  // empty once told
+    int64_t deadline_ns = 0;
+  };
+
+  void dispatch();
+  [[nodiscard]] PgConnection* free_connection();
+  [[nodiscard]] bool is_held(const sync::StreamName& stream) const;
+  void on_answer(const std::shared_ptr<Read>& read, const Answer& answer);
+  void retry(const std::shared_ptr<Read>& read);
+  void expire_reads();
+  void schedule_expiry();
+
+  net::Loop& loop_;
+  const std::function<void()> on_change_;
+  std::vector<std::unique_ptr<PgConnection>> connections_;
+  size_t next_connection_ = 0;  // round robin
+  std::deque<std::shared_ptr<Read>> waiting_;
+  std::vector<std::shared_ptr<Read>> in_flight_;
+  std::vector<sync::StreamName> held_;  // a few at most, and only in bad times
+  int64_t retry_at_ns_ = 0;
+  net::TimerId expiry_timer_;
+  net::TimerId retry_timer_;
+  Counter& reads_total_;
+  Counter& reads_refused_total_;
+};
+
+}  // namespace mana_sync::store

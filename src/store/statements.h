@@ -1,0 +1,88 @@
+// All SQL of the server, in one place. Parameters and results are in binary format.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mana_sync::store {
+
+// `name` is what it is prepared as; an empty name is parsed at each use.
+struct Statement {
+  std::string name;
+  std::string sql;
+};
+
+// The advisory locks, one key each; per database.
+inline constexpr int64_t kWriterLock = 0x6d616e61'00000001;     // held by the one that writes
+inline constexpr int64_t kBatchLock = 0x6d616e61'00000002;      // shared by each batch
+inline constexpr int64_t kMigrationLock = 0x6d616e61'00000003;  // held while migrating
+
+namespace statements {
+
+// On every new connection, before anything else.
+[[nodiscard]] const Statement& session_setup();
+
+// --- Group commit. Both in one transaction, in this order: the epoch is read with a snapshot that
+// is taken after the lock is held, so that a take-over is seen (ARCHITECTURE §5).
+[[nodiscard]] const Statement& lock_batch();
+// $1 epoch, then an array for each column. Returns one boolean: false if the
+// epoch is not the lease's; then nothing is stored.
+[[nodiscard]] const Statement& insert_batch();
+
+// --- Reads. Each yields the columns of RowColumn.
+enum RowColumn : int {
+  kId,
+  kOp,
+  kTable,
+  kRecord,
+  kClient,
+  kCreatedAt,
+  kSchemaVersion,
+  kData,  // JSON as text, like the next two
+  kFieldTimestamps,
+  kActor,
+  kOrigin,
+  kSpaceId,
+  // False: the bytes bound was passed before this row; its JSON columns are null.
+  kFits,
+};
+
+// $1 user, $2 app, $3 after, $4 up to, $5 excluded client or null, $6 rows, $7 bytes;
+// `page_of_table` $8 text, `page_of_tables` $8 text[].
+[[nodiscard]] const Statement& page();
+[[nodiscard]] const Statement& page_of_table();
+[[nodiscard]] const Statement& page_of_tables();
+
+// $1 user, $2 app, $3 stamp and $4 id of the last row seen, $5 rows, $6 bytes. `data` is null where
+// field_timestamps tells all fields (StorePort::load_stream).
+[[nodiscard]] const Statement& load_chunk();
+
+// $1 user, $2 app, $3 tables, $4 records, $5 fields, $6 bytes. One row for each cell, in order: the
+// value as JSON or null, and whether it fits.
+[[nodiscard]] const Statement& lookup_values();
+// $1 user, $2 app, $3 client, $4 tables, $5 records, $6 rows of each record, $7 bytes.
+[[nodiscard]] const Statement& lookup_inserts();
+
+// --- Lease (ARCHITECTURE §5).
+[[nodiscard]] const Statement& try_writer_lock();
+[[nodiscard]] const Statement& release_writer_lock();
+[[nodiscard]] const Statement& read_lease();  // epoch, high_water_us
+// The virtual transactions that hold the batch lock now, one text each.
+[[nodiscard]] const Statement& batch_holders();
+// Ends the sessions of writers that hold it; for one that has just become the only writer.
+[[nodiscard]] const Statement& end_batch_holders();
+[[nodiscard]] const Statement& raise_epoch();  // $1 high water; returns epoch, high_water_us
+[[nodiscard]] const Statement& renew_lease();  // $1 high water, $2 epoch; returns high_water_us
+[[nodiscard]] const Statement& end_lease();    // $1 high water, $2 epoch
+
+// --- Migrations.
+[[nodiscard]] const Statement& create_migrations_table();
+[[nodiscard]] const Statement& read_version();  // one int4, 0 for a new database
+[[nodiscard]] const Statement& lock_migrations();
+[[nodiscard]] const Statement& record_version();  // $1 int4
+// The statements of each version, from 1; one transaction each.
+[[nodiscard]] const std::vector<std::vector<Statement>>& migrations();
+
+}  // namespace statements
+}  // namespace mana_sync::store
