@@ -1,0 +1,132 @@
+#include "gateway.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "answers.h"
+#include "sync_endpoints.h"
+
+namespace mana_sync::server {
+namespace {
+
+constexpr int kStatuses[] = {200, 204, 400, 401, 404, 405, 408, 413,
+                             415, 417, 426, 431, 500, 503, 505};
+
+constexpr std::string_view kDatabaseDown = "the database cannot be reached";
+
+http::Response metrics_answer(const Metrics& metrics) {
+  http::Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = metrics.render();
+  return response;
+}
+
+}  // namespace
+
+Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Metrics& metrics,
+                 std::function<Health()> health)
+    : engine_(engine),
+      authenticator_(authenticator),
+      metrics_(metrics),
+      health_(std::move(health)) {
+  for (const int status : kStatuses) {
+    answers_by_status_[status] =
+        &metrics.counter("http_requests_total", "Answers by status",
+                         fmt::format("service=\"mana-sync\",status=\"{}\"", status));
+  }
+}
+
+void Gateway::set_store_state(store::StoreState state) {
+  is_ready_ = state == store::StoreState::kReady;
+  was_ready_ |= is_ready_;
+}
+
+Result<std::string_view> Gateway::token_of(const http::Request& request) {
+  const auto header = request.header("Authorization");
+  if (!header) return fail(ErrorCode::kUnauthorized, "missing Authorization header");
+  if (request.header_count("Authorization") > 1) {
+    return fail(ErrorCode::kUnauthorized, "more than one Authorization header");
+  }
+  return auth::bearer_token(*header);
+}
+
+std::optional<http::Response> Gateway::on_head(const http::Request& request) {
+  const auto route = find_route(request);
+  if (!route) return route.error();
+  if (route->endpoint != Endpoint::kPush) return std::nullopt;
+  return refuse_early(request);
+}
+
+std::optional<http::Response> Gateway::refuse_early(const http::Request& request) {
+  const auto token = token_of(request);
+  if (!token) return answer_of(token.error());
+  // The answer may come later, where a key must be fetched first; then the body is read meanwhile.
+  const auto verdict = std::make_shared<std::optional<auth::AuthResult>>();
+  authenticator_.authenticate(*token,
+                              [verdict](auth::AuthResult result) { *verdict = std::move(result); });
+  if (*verdict && !**verdict) return answer_of((*verdict)->error());
+  if (!is_ready_) return http::error_response(503, kDatabaseDown);
+  return std::nullopt;
+}
+
+void Gateway::on_request(http::Request& request, http::Responder responder) {
+  auto route = find_route(request);
+  if (!route) {
+    responder.respond(std::move(route.error()));
+    return;
+  }
+  if (route->endpoint == Endpoint::kHealth) {
+    responder.respond(health_answer(health_()));
+    return;
+  }
+  if (route->endpoint == Endpoint::kMetrics) {
+    responder.respond(metrics_answer(metrics_));
+    return;
+  }
+  const auto token = token_of(request);
+  if (!token) {
+    responder.respond(answer_of(token.error()));
+    return;
+  }
+  authenticator_.authenticate(
+      *token, [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
+        // The request is there as long as somebody waits for its answer.
+        if (!responder.waiting()) return;
+        if (!identity) {
+          responder.respond(answer_of(identity.error()));
+        } else {
+          serve(route, request, **identity, responder);
+        }
+      });
+}
+
+void Gateway::serve(const Route& route, http::Request& request, const auth::Identity& identity,
+                    http::Responder responder) {
+  if (!was_ready_) {
+    responder.respond(http::error_response(503, kDatabaseDown));
+    return;
+  }
+  const auto done = [responder](Result<std::string> body) {
+    responder.respond(answer_of(std::move(body)));
+  };
+  if (route.endpoint == Endpoint::kPush) {
+    auto push = read_push(request, identity.user_id, route.app_id);
+    if (!push) return done(std::unexpected(push.error()));
+    engine_.push(std::move(*push), done);
+  } else {
+    auto pull = read_pull(request, identity.user_id, route.app_id);
+    if (!pull) return done(std::unexpected(pull.error()));
+    engine_.pull(std::move(*pull), done);
+  }
+}
+
+void Gateway::on_answer(const http::Request*, const http::Response& response, int64_t) {
+  if (const auto counter = answers_by_status_.find(response.status);
+      counter != answers_by_status_.end()) {
+    counter->second->add();
+  }
+}
+
+}  // namespace mana_sync::server

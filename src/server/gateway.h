@@ -1,0 +1,52 @@
+// From a request to its answer: route, authenticate, hand to the engine (PROTOCOL §1, §2, §3).
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <functional>
+#include <string>
+
+#include "health.h"
+#include "mana_sync/auth/authenticator.h"
+#include "mana_sync/base/metrics.h"
+#include "mana_sync/http/server.h"
+#include "mana_sync/store/store.h"
+#include "mana_sync/sync/engine.h"
+#include "routes.h"
+
+namespace mana_sync::server {
+
+// One thread.
+class Gateway final : public http::Handler {
+ public:
+  // All must outlive the gateway; `health` is asked at each /health.
+  Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Metrics& metrics,
+          std::function<Health()> health);
+
+  // How PostgreSQL stands: before the first kReady pushes and pulls get 503, and while it is down
+  // pushes do; pulls that memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
+  void set_store_state(store::StoreState state);
+
+  std::optional<http::Response> on_head(const http::Request& request) override;
+  void on_request(http::Request& request, http::Responder responder) override;
+  void on_answer(const http::Request* request, const http::Response& response,
+                 int64_t duration_ns) override;
+
+ private:
+  // The token of a request, or why there is none that counts.
+  [[nodiscard]] static Result<std::string_view> token_of(const http::Request& request);
+  // Refuses what is certain to fail before its body is read.
+  [[nodiscard]] std::optional<http::Response> refuse_early(const http::Request& request);
+  void serve(const Route& route, http::Request& request, const auth::Identity& identity,
+             http::Responder responder);
+
+  sync::Engine& engine_;
+  auth::Authenticator& authenticator_;
+  Metrics& metrics_;
+  const std::function<Health()> health_;
+  bool was_ready_ = false;
+  bool is_ready_ = false;
+  absl::flat_hash_map<int, Counter*> answers_by_status_;
+};
+
+}  // namespace mana_sync::server

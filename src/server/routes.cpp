@@ -1,0 +1,62 @@
+#include "routes.h"
+
+#include <simdjson.h>
+
+#include <optional>
+
+#include "mana_sync/base/limits.h"
+
+namespace mana_sync::server {
+namespace {
+
+struct Target {
+  Endpoint endpoint;
+  std::string_view app_id;  // as sent
+};
+
+// `/sync/{appId}` and `/sync/{appId}/pull`.
+std::optional<Target> find_sync_target(std::string_view below) {
+  const size_t slash = below.find('/');
+  const std::string_view app_id = below.substr(0, slash);
+  if (slash == std::string_view::npos) return Target{Endpoint::kPush, app_id};
+  if (below.substr(slash) == "/pull") return Target{Endpoint::kPull, app_id};
+  return std::nullopt;
+}
+
+std::optional<Target> find_target(std::string_view path) {
+  if (path == "/health") return Target{Endpoint::kHealth, {}};
+  if (path == "/metrics") return Target{Endpoint::kMetrics, {}};
+  constexpr std::string_view kSync = "/sync/";
+  if (path.starts_with(kSync)) return find_sync_target(path.substr(kSync.size()));
+  return std::nullopt;
+}
+
+bool allows(Endpoint endpoint, http::Method method) {
+  if (endpoint == Endpoint::kPush) return method == http::Method::kPost;
+  return method == http::Method::kGet || method == http::Method::kHead;
+}
+
+}  // namespace
+
+std::expected<Route, http::Response> find_route(const http::Request& request) {
+  const std::optional<Target> target = find_target(request.path);
+  if (!target) return std::unexpected(http::error_response(404, "there is nothing at this path"));
+  if (!allows(target->endpoint, request.method)) {
+    http::Response refusal = http::error_response(405, "this path does not take this method");
+    refusal.headers.emplace_back(
+        "Allow", target->endpoint == Endpoint::kPush ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    return std::unexpected(std::move(refusal));
+  }
+  if (target->endpoint == Endpoint::kHealth || target->endpoint == Endpoint::kMetrics) {
+    return Route{target->endpoint, {}};
+  }
+  std::optional<std::string> app_id = http::percent_decode(target->app_id, false);
+  if (!app_id || app_id->empty() || app_id->size() > limits::kAppIdBytesMax ||
+      app_id->find('\0') != std::string::npos || !simdjson::validate_utf8(*app_id)) {
+    return std::unexpected(http::error_response(
+        400, "appId: must be 1 to 255 bytes of UTF-8 without NUL, percent-encoded"));
+  }
+  return Route{target->endpoint, std::move(*app_id)};
+}
+
+}  // namespace mana_sync::server

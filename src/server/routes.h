@@ -1,0 +1,23 @@
+// Which endpoint a request is for (PROTOCOL 9.1).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "mana_sync/base/result.h"
+#include "mana_sync/http/message.h"
+
+namespace mana_sync::server {
+
+enum class Endpoint { kHealth, kMetrics, kPush, kPull };
+
+struct Route {
+  Endpoint endpoint = Endpoint::kHealth;
+  std::string app_id;  // decoded; empty where the path has none
+};
+
+// The endpoint that `request`'s path and method name, or the answer that says why there is none:
+// 404, 405 with Allow, or 400 for an app id that PROTOCOL 9.1 does not allow.
+[[nodiscard]] std::expected<Route, http::Response> find_route(const http::Request& request);
+
+}  // namespace mana_sync::server

@@ -1,0 +1,87 @@
+#include "sync_endpoints.h"
+
+#include <simdjson.h>
+
+#include <charconv>
+
+#include "mana_sync/base/limits.h"
+#include "mana_sync/base/timestamp.h"
+
+namespace mana_sync::server {
+namespace {
+
+bool is_text(std::string_view bytes) {
+  return bytes.find('\0') == std::string_view::npos &&
+         simdjson::validate_utf8(bytes.data(), bytes.size());
+}
+
+// The `X-Client-Id` header; nullopt: absent or empty (PROTOCOL 2.3).
+Result<std::optional<std::string>> client_id_header(const http::Request& request) {
+  const auto header = request.header("X-Client-Id");
+  if (!header || header->empty()) return std::nullopt;
+  if (header->size() > limits::kClientIdBytesMax || !is_text(*header)) {
+    return fail(ErrorCode::kInvalid, "X-Client-Id: must be at most 255 bytes of UTF-8");
+  }
+  return std::string(*header);
+}
+
+// `collections=a,b` or `*`, or `collection=a` (PROTOCOL 3.3, 3.4). Empty: all tables.
+Result<std::vector<std::string>> wanted_tables(std::string_view query) {
+  if (auto table = http::query_value(query, "collection"); table && !table->empty()) {
+    if (!is_text(*table)) return fail(ErrorCode::kInvalid, "collection: must be UTF-8");
+    return std::vector{std::move(*table)};
+  }
+  const auto list = http::query_value(query, "collections");
+  if (!list || list->empty()) {
+    return fail(ErrorCode::kInvalid, "collection: name one, or several as collections=a,b");
+  }
+  if (!is_text(*list)) return fail(ErrorCode::kInvalid, "collections: must be UTF-8");
+  if (*list == "*") return std::vector<std::string>();
+  std::vector<std::string> tables;
+  for (size_t begin = 0; begin <= list->size();) {
+    const size_t end = std::min(list->find(',', begin), list->size());
+    if (end > begin) tables.push_back(list->substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (tables.empty()) return fail(ErrorCode::kInvalid, "collections: names no table");
+  return tables;
+}
+
+// `limit=N` asks for fewer than the maximum; anything else for the maximum (PROTOCOL 3.2).
+size_t wanted_changes(std::string_view query) {
+  const std::string text = http::query_value(query, "limit").value_or("");
+  size_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  const bool valid = error == std::errc() && end == text.data() + text.size() && limit > 0;
+  return valid ? std::min(limit, limits::kPullPageChangesMax) : limits::kPullPageChangesMax;
+}
+
+}  // namespace
+
+Result<sync::PushRequest> read_push(http::Request& request, std::string user_id,
+                                    std::string app_id) {
+  auto client_id = client_id_header(request);
+  if (!client_id) return std::unexpected(client_id.error());
+  return sync::PushRequest{.stream = {std::move(user_id), std::move(app_id)},
+                           .client_id = std::move(*client_id),
+                           .body = std::move(request.body)};
+}
+
+Result<sync::PullRequest> read_pull(const http::Request& request, std::string user_id,
+                                    std::string app_id) {
+  auto tables = wanted_tables(request.query);
+  if (!tables) return std::unexpected(tables.error());
+  const auto since = http::query_value(request.query, "since");
+  if (!since || since->empty()) return fail(ErrorCode::kInvalid, "since: is missing");
+  auto client_id = client_id_header(request);
+  if (!client_id) return std::unexpected(client_id.error());
+  // A client that lost its database asks for its own changes too (PROTOCOL 3.1).
+  if (http::query_value(request.query, "echo") == "1") client_id->reset();
+  return sync::PullRequest{.stream = {std::move(user_id), std::move(app_id)},
+                           .tables = std::move(*tables),
+                           .since_us = parse_cursor_us(*since),
+                           .exclude_client = std::move(*client_id),
+                           .changes_max = wanted_changes(request.query)};
+}
+
+}  // namespace mana_sync::server

@@ -1,0 +1,67 @@
+#include "routes.h"
+
+#include <gtest/gtest.h>
+
+namespace mana_sync::server {
+namespace {
+
+http::Request request(http::Method method, std::string_view path) {
+  http::Request request;
+  request.method = method;
+  request.path = path;
+  return request;
+}
+
+TEST(Routes, PushAndPullNameTheirApp) {
+  const auto push = find_route(request(http::Method::kPost, "/sync/todo"));
+  ASSERT_TRUE(push);
+  EXPECT_EQ(push->endpoint, Endpoint::kPush);
+  EXPECT_EQ(push->app_id, "todo");
+  const auto pull = find_route(request(http::Method::kGet, "/sync/todo/pull"));
+  ASSERT_TRUE(pull);
+  EXPECT_EQ(pull->endpoint, Endpoint::kPull);
+  EXPECT_EQ(pull->app_id, "todo");
+}
+
+TEST(Routes, AppIdIsPercentDecoded) {  // PROTOCOL 9.1
+  const auto push = find_route(request(http::Method::kPost, "/sync/my%20app%2Fx+y"));
+  ASSERT_TRUE(push);
+  EXPECT_EQ(push->app_id, "my app/x+y");
+}
+
+TEST(Routes, AppIdMustBe1To255BytesOfUtf8WithoutNul) {  // PROTOCOL 9.1
+  const std::string longest = "/sync/" + std::string(255, 'a');
+  EXPECT_TRUE(find_route(request(http::Method::kPost, longest)));
+  for (const std::string& path :
+       {std::string("/sync/"), longest + "a", std::string("/sync/a%00"), std::string("/sync/%ff"),
+        std::string("/sync/%zz"), std::string("/sync//pull")}) {
+    const auto method = path.ends_with("/pull") ? http::Method::kGet : http::Method::kPost;
+    const auto route = find_route(request(method, path));
+    ASSERT_FALSE(route) << path;
+    EXPECT_EQ(route.error().status, 400) << path;
+  }
+}
+
+TEST(Routes, UnknownPathsAre404) {  // PROTOCOL 9.1
+  for (const char* path : {"/", "/healthz", "/sync", "/sync/todo/", "/sync/todo/pull/x", "*"}) {
+    const auto route = find_route(request(http::Method::kGet, path));
+    ASSERT_FALSE(route) << path;
+    EXPECT_EQ(route.error().status, 404) << path;
+  }
+}
+
+TEST(Routes, WrongMethodsAre405WithAllow) {  // PROTOCOL 9.1
+  for (const auto& [method, path] :
+       {std::pair(http::Method::kGet, "/sync/todo"),
+        std::pair(http::Method::kPost, "/sync/todo/pull"),
+        std::pair(http::Method::kPost, "/health"), std::pair(http::Method::kOther, "/metrics")}) {
+    const auto route = find_route(request(method, path));
+    ASSERT_FALSE(route) << path;
+    EXPECT_EQ(route.error().status, 405) << path;
+    ASSERT_EQ(route.error().headers.size(), 1u);
+    EXPECT_EQ(route.error().headers[0].first, "Allow");
+  }
+}
+
+}  // namespace
+}  // namespace mana_sync::server
