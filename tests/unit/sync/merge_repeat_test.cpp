@@ -194,6 +194,22 @@ TEST_P(MergeRepeatTest, ARepeatedTimedInsertStoresNothingAfterItsFieldsWereEdite
   EXPECT_EQ(world_.value("r", "f"), "2");
 }
 
+TEST_P(MergeRepeatTest, ANewEditBeforeARepeatedOlderOneIsStored) {
+  const std::string old = update_of("r", field_of("f", "1", time_at(-200)));
+  world_.push("a", {old});
+  EXPECT_EQ(repeat("a", {update_of("r", field_of("f", "2", time_at(-100))), old}).rows.size(), 1u);
+  EXPECT_EQ(world_.value("r", "f"), "2");
+}
+
+TEST_P(MergeRepeatTest, AnEditBehindANewInsertIsNew_ThoughItSaysWhatWasHeldBefore) {  // 5.8
+  const std::string typed = update_of("r", field_of("f", "1", time_at(-200)));
+  world_.push("a", {insert_of("r", R"({"f":0})"), typed});
+  const std::vector<std::string> changes = {insert_of("r", R"({"f":2})"), typed};
+  EXPECT_EQ(repeat("a", changes).rows.size(), 2u);
+  EXPECT_EQ(world_.value("r", "f"), "1");
+  expect_repeat_of("a", changes);
+}
+
 TEST_P(MergeRepeatTest, OnlyWhatMayBeARepeatIsLookedUp) {
   world_.push("a", {update_of("r", field_of("f", "1", time_at(-200)))});
   repeat("a", {update_of("r", field_of("f", "2", time_at(-100)))});
