@@ -201,6 +201,16 @@ NumberCheck check_number(std::string_view text) {
   return fits ? NumberCheck::kOk : NumberCheck::kOutOfRange;
 }
 
+size_t written_out_size(std::string_view text) {
+  const size_t mark = text.find_first_of("eE");
+  if (mark == std::string_view::npos) return text.size();
+  size_t exponent = 0;
+  const char* digits = text.data() + mark + 1;
+  if (*digits == '+' || *digits == '-') ++digits;
+  std::from_chars(digits, text.data() + text.size(), exponent);
+  return text.size() + exponent;
+}
+
 std::string canonical_number(std::string_view text) {
   const NumberParts parts = split_number(text).value_or(NumberParts{});
   std::string digits(parts.whole);

@@ -23,6 +23,10 @@ enum class NumberCheck { kOk, kMalformed, kOutOfRange };
 // RFC 8259's grammar, and the range of a double (PROTOCOL 2.10).
 [[nodiscard]] NumberCheck check_number(std::string_view text);
 
+// How many bytes a number takes without an exponent, as PostgreSQL prints it; roughly, and never
+// less. REQUIRES: check_number is kOk.
+[[nodiscard]] size_t written_out_size(std::string_view text);
+
 // A number as `-d.ddde<n>` without superfluous digits: equal for equal numbers, however written.
 // REQUIRES: check_number is kOk.
 [[nodiscard]] std::string canonical_number(std::string_view text);

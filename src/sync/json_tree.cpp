@@ -155,6 +155,10 @@ class JsonTree::Walker {
       case NumberCheck::kOk:
         break;
     }
+    written_out_bytes_ += written_out_size(token) - token.size();
+    if (written_out_bytes_ > limits::kNumbersWrittenOutBytesMax) {
+      return fail(ErrorCode::kInvalid, "numbers that are too long when written out");
+    }
     text_ += token;
     return hash_bytes('n', canonical_number(token));
   }
@@ -270,6 +274,7 @@ class JsonTree::Walker {
   std::string& text_;
   const char* const end_;
   std::string scratch_;
+  size_t written_out_bytes_ = 0;
   std::vector<std::string> steps_;  // to what failed, the innermost first
 };
 

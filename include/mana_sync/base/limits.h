@@ -77,6 +77,9 @@ inline constexpr size_t kNameBytesMax = 1'024;  // table, id
 inline constexpr size_t kAppIdBytesMax = 255;
 inline constexpr size_t kClientIdBytesMax = 255;  // also origin and spaceId
 inline constexpr size_t kJsonDepthMax = 512;      // brackets
+// What the numbers of one body come to where they are longer written out than as sent: PostgreSQL
+// stores 1e300 in a few bytes, and prints 301 digits.
+inline constexpr size_t kNumbersWrittenOutBytesMax = 16 * kMiB;
 inline constexpr int kSchemaVersionMax = 1;
 inline constexpr int64_t kClockSkewMsDefault = 300'000;  // PROTOCOL 5.7
 

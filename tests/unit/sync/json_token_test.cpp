@@ -122,5 +122,13 @@ TEST(CanonicalNumber, TellsNumbersApartThatADoubleCannot) {  // PROTOCOL 2.10: e
   EXPECT_NE(canonical_number("12"), canonical_number("1.2"));
 }
 
+TEST(NumberWrittenOut, TakesAsManyBytesAsPostgresPrints_OrALittleMore) {
+  EXPECT_EQ(written_out_size("12345"), 5u);
+  EXPECT_EQ(written_out_size("-1.25"), 5u);
+  EXPECT_GE(written_out_size("1e300"), 301u);
+  EXPECT_GE(written_out_size("1E+300"), 301u);
+  EXPECT_GE(written_out_size("1.5e-300"), 303u);
+}
+
 }  // namespace
 }  // namespace mana_sync::sync

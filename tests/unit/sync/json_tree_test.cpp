@@ -387,5 +387,18 @@ TEST(JsonHash, IsZeroForWhatIsNoJson) {
   for (const char* json : {"", "nope", "1]", "{", "\"a"}) EXPECT_EQ(tree.hash_of(json), 0u) << json;
 }
 
+TEST(JsonTree, RefusesNumbersThatAreTooLongWhenWrittenOut) {
+  // PostgreSQL would print sixty times what was sent.
+  std::string few = "[";
+  for (int i = 0; i < 1'000; ++i) few += "1e300,";
+  few += "0]";
+  std::string many = "[";
+  for (int i = 0; i < 60'000; ++i) many += "1e300,";
+  many += "0]";
+  JsonTree tree;
+  EXPECT_TRUE(tree.parse(few));
+  EXPECT_FALSE(tree.parse(many));
+}
+
 }  // namespace
 }  // namespace mana_sync::sync
