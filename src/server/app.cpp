@@ -49,7 +49,9 @@ class Worker final : public App, private store::StoreEvents {
     if (!signals) return std::unexpected(signals.error());
     signals_ = std::move(*signals);
     loop_->at_tick_end(net::TickPhase::kMerge, [this] {
-      if (engine_) engine_->run();
+      if (!engine_) return;
+      engine_->run();
+      store_->note_stamp(engine_->last_stamp_us());
     });
     loop_->at_tick_end(net::TickPhase::kReclaim, [this] { advance_shutdown(); });
     return {};
@@ -115,7 +117,7 @@ class Worker final : public App, private store::StoreEvents {
   }
 
   void on_lease(int64_t floor_us, int64_t high_water_us) override {
-    engine_->stamps().grant(floor_us, high_water_us);
+    engine_->grant(floor_us, high_water_us);
   }
 
   // --- Shutdown ---
@@ -138,7 +140,7 @@ class Worker final : public App, private store::StoreEvents {
     const bool finished = http_->drained() && store_->pending() == 0;
     if (!finished && !grace_passed_) return;
     state_ = State::kClosing;
-    store_->close(engine_->stamps().last(), [this] {
+    store_->close(engine_->last_stamp_us(), [this] {
       log_.info("stopped");
       loop_->stop();
     });

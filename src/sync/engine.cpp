@@ -26,6 +26,12 @@ void Engine::run() {
   pushes_->run();
 }
 
+void Engine::grant(int64_t floor_us, int64_t high_water_us) {
+  if (floor_us_ && *floor_us_ != floor_us) cache_.forget_all();
+  floor_us_ = floor_us;
+  stamps_.grant(floor_us, high_water_us);
+}
+
 size_t Engine::waiting_pushes() const {
   return pushes_->waiting();
 }

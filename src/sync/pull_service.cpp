@@ -96,7 +96,7 @@ void PullService::pull(PullRequest request, StampRange own, AnswerCallback done)
   }
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
   const int64_t since_us = std::min(request.since_us, settled);
-  if (stream != nullptr && stream->state == Stream::State::kReady) {
+  if (stream != nullptr && stream->is_current()) {
     std::optional<uint64_t> client;
     if (request.exclude_client) client = client_hash(*request.exclude_client);
     if (!stream->has_news(since_us, client)) {

@@ -325,6 +325,11 @@ void PushService::release(const WaitingPush& push) {
 
 void PushService::become_idle(Stream& stream) {
   stream.busy = false;
+  if (stream.outdated) {
+    stream.outdated = false;
+    stream.forget();
+    for (auto& push : stream.queue) push->asked = false;
+  }
   schedule(stream);
 }
 

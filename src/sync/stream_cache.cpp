@@ -77,6 +77,11 @@ void Stream::forget() {
   newest_by_client = {};
 }
 
+void Stream::forget_when_idle() {
+  outdated = busy;
+  if (!busy) forget();
+}
+
 size_t Stream::bytes() const {
   return sizeof *this + 2 * (name.user_id.capacity() + name.app_id.capacity()) +
          table_bytes(cells) + table_bytes(newest_by_client);
@@ -118,6 +123,10 @@ void StreamCache::account(Stream& stream) {
   stream.counted_bytes_ = bytes;
   evict();
   bytes_gauge_.set(static_cast<int64_t>(bytes_));
+}
+
+void StreamCache::forget_all() {
+  for (auto& [name, stream] : streams_) stream->forget_when_idle();
 }
 
 void StreamCache::evict() {

@@ -62,13 +62,18 @@ class Engine {
   // Merges what waits and hands units to the store. Called once at the end of each tick.
   void run();
 
-  // The lease; pushes are refused and cursors stand still beyond it (ARCHITECTURE §5).
-  [[nodiscard]] Stamps& stamps() { return stamps_; }
+  // The lease: stamps and cursors stay in (floor_us, high_water_us]. Beyond it pushes are refused
+  // and cursors stand still. Another floor than the last one's means that another process may have
+  // written since: what memory holds is forgotten (ARCHITECTURE §5).
+  void grant(int64_t floor_us, int64_t high_water_us);
+  // The newest stamp or cursor handed out.
+  [[nodiscard]] int64_t last_stamp_us() const { return stamps_.last(); }
   // Pushes that wait or are under way.
   [[nodiscard]] size_t waiting_pushes() const;
 
  private:
   Stamps stamps_;
+  std::optional<int64_t> floor_us_;
   StreamCache cache_;
   std::unique_ptr<PullService> pulls_;
   std::unique_ptr<PushService> pushes_;

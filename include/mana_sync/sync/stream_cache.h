@@ -45,16 +45,23 @@ struct Stream {
   bool busy = false;
   // True exactly while it stands in the push service's list of streams with work.
   bool scheduled = false;
+  // True exactly while it is busy with what may no longer hold: another process may have written.
+  // It is forgotten when it becomes idle.
+  bool outdated = false;
   // The first stamp of the unit in flight; 0: none is. Everything below is settled.
   int64_t first_in_flight_us = 0;
 
   // Applies a stored change.
   void apply(const ChangeRow& row);
+  // Whether memory can speak for the stream.
+  [[nodiscard]] bool is_current() const { return state == State::kReady && !outdated; }
   // Whether a client other than `client` (a client_hash; nullopt: any) wrote after `since_us`.
   // REQUIRES: Ready.
   [[nodiscard]] bool has_news(int64_t since_us, const std::optional<uint64_t>& client) const;
   // Forgets all that was read from the store.
   void forget();
+  // Forgets, now or when it becomes idle.
+  void forget_when_idle();
   [[nodiscard]] size_t bytes() const;
 
  private:
@@ -76,6 +83,8 @@ class StreamCache {
   // Counts what `stream` holds now, and evicts the least recently used idle streams until the
   // budget holds: `stream` itself among them, if it is idle.
   void account(Stream& stream);
+  // Forgets what is known of every stream; of one that is busy, when it becomes idle.
+  void forget_all();
 
   [[nodiscard]] size_t bytes() const { return bytes_; }
   [[nodiscard]] size_t size() const { return streams_.size(); }

@@ -34,7 +34,7 @@ void read_body(Answer& answer) {
 EngineWorld::EngineWorld(size_t cache_bytes_max)
     : engine({.cache_bytes_max = cache_bytes_max, .merge = {.clock_skew_ms_max = 300'000}}, clock,
              store, metrics) {
-  engine.stamps().grant(0, kBeginMs * 2'000);
+  engine.grant(0, kBeginMs * 2'000);
 }
 
 AnswerCallback EngineWorld::into(std::shared_ptr<Answer> answer) {

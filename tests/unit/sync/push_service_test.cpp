@@ -91,6 +91,39 @@ TEST_F(PushServiceTest, AtMostOneCommitOfAStreamIsInFlight) {  // ARCHITECTURE �
   world_.settle();
 }
 
+TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesAnIdleStreamReadAgain) {  // ARCHITECTURE §5
+  warm();
+  world_.engine.grant(kBeginMs * 1'000 + 5, kBeginMs * 2'000);
+  world_.push("a", {edit_of("r", "1")});
+  world_.engine.run();
+  EXPECT_EQ(store_.commits.size(), 0u);
+  EXPECT_EQ(store_.loads.size(), 1u);
+  world_.settle();
+}
+
+TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesABusyStreamReadAgainAfterItsCommit) {
+  warm();
+  const auto first = world_.push("a", {edit_of("r", "1")});
+  world_.engine.run();
+  world_.push("a", {edit_of("q", "1")});
+  world_.engine.grant(kBeginMs * 1'000 + 5, kBeginMs * 2'000);
+  store_.answer_commit(CommitOutcome::kCommitted);
+  world_.engine.run();
+  EXPECT_EQ(store_.commits.size(), 0u);
+  EXPECT_EQ(store_.loads.size(), 1u);
+  world_.settle();
+  EXPECT_TRUE(first->ok());
+}
+
+TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
+  warm();
+  world_.engine.grant(0, kBeginMs * 3'000);
+  world_.push("a", {edit_of("r", "1")});
+  world_.engine.run();
+  EXPECT_EQ(store_.loads.size(), 0u);
+  world_.settle();
+}
+
 TEST_F(PushServiceTest, StreamsDoNotWaitForEachOther) {
   warm();
   world_.push("a", {edit_of("r", "1")});
@@ -338,7 +371,7 @@ TEST_F(PushServiceTest, WithoutALeasePushesAreRefused) {  // ARCHITECTURE §5
   const auto refused = world.push_and_settle("a", {edit_of("r", "2", 0), edit_of("q", "2", 0)});
   EXPECT_EQ(refused.error, ErrorCode::kUnavailable);
   EXPECT_EQ(world.rows().size(), 1u);
-  world.engine.stamps().grant(0, kBeginMs * 3'000);
+  world.engine.grant(0, kBeginMs * 3'000);
   EXPECT_TRUE(world.push_and_settle("a", {edit_of("r", "2", 0)}).ok());
 }
 
