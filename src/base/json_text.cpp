@@ -132,6 +132,17 @@ bool JsonMembers::next() {
   return true;
 }
 
+std::optional<std::string_view> MemberFinder::find(std::string_view key) {
+  if (in_order_) {
+    if (next_.next() && next_.key() == key) return next_.value();
+    in_order_ = false;
+    for (JsonMembers members(json_); members.next();) by_key_[members.key()] = members.value();
+  }
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return std::nullopt;
+  return found->second;
+}
+
 std::optional<std::string_view> find_member(std::string_view json, std::string_view key) {
   std::optional<std::string_view> found;
   for (JsonMembers members(json); members.next();) {

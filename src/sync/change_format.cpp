@@ -17,27 +17,6 @@ void append_edit_time(std::string& out, int64_t ms) {
   out += '"';
 }
 
-// Walks `field_timestamps` beside `data`. Both come from JSONB, which orders members the same way,
-// so the wanted one is usually the next.
-class TimeFinder {
- public:
-  TimeFinder(std::string_view timestamps, int64_t fallback_ms)
-      : timestamps_(timestamps), next_(timestamps), fallback_ms_(fallback_ms) {}
-
-  int64_t find(std::string_view key) {
-    if (next_.next() && next_.key() == key) {
-      return stored_time_ms(next_.value()).value_or(fallback_ms_);
-    }
-    const auto value = find_member(timestamps_, key);
-    return value ? stored_time_ms(*value).value_or(fallback_ms_) : fallback_ms_;
-  }
-
- private:
-  std::string_view timestamps_;
-  JsonMembers next_;
-  int64_t fallback_ms_;
-};
-
 void append_insert(std::string& out, const ChangeRow& row) {
   out += ",\"data\":";
   if (row.data.starts_with('{')) {
@@ -49,7 +28,8 @@ void append_insert(std::string& out, const ChangeRow& row) {
 
 void append_update(std::string& out, const ChangeRow& row) {
   out += ",\"fields\":{";
-  TimeFinder times(row.field_timestamps, receipt_time_ms(row.stamp_us));
+  // Both come from JSONB, which orders members the same way.
+  MemberFinder times(row.field_timestamps);
   bool first = true;
   for (JsonMembers fields(row.data); fields.next(); first = false) {
     if (!first) out += ',';
@@ -58,7 +38,9 @@ void append_update(std::string& out, const ChangeRow& row) {
     out += "\":{\"value\":";
     append_minified(out, fields.value());
     out += ',';
-    append_edit_time(out, times.find(fields.key()));
+    const auto stored = times.find(fields.key());
+    const auto time = stored ? stored_time_ms(*stored) : std::nullopt;
+    append_edit_time(out, time.value_or(receipt_time_ms(row.stamp_us)));
     out += '}';
   }
   out += '}';

@@ -53,8 +53,9 @@ void Stream::apply(const ChangeRow& row) {
     apply_edit(times.key(), time_ms, is_delete ? hash_of_string(format_time_ms(time_ms)) : 0);
   }
   // Fields that another program wrote without an edit time (PROTOCOL 4.3).
+  MemberFinder times(row.field_timestamps);
   for (JsonMembers fields(row.data); fields.next();) {
-    if (fields.key() == "id" || find_member(row.field_timestamps, fields.key())) continue;
+    if (fields.key() == "id" || times.find(fields.key())) continue;
     const bool is_delete = row.op == Op::kDelete && fields.key() == "deletedAt";
     has_deleted_at |= is_delete;
     apply_edit(fields.key(),

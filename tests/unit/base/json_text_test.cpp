@@ -86,5 +86,23 @@ TEST(PlainString, IsWhatStandsBetweenTheQuotes) {
   }
 }
 
+TEST(MemberFinder, FindsInAnyOrder) {
+  MemberFinder finder(R"({"a": 1, "bb": "x", "c": [2], "d": {"e": 3}})");
+  EXPECT_EQ(finder.find("a"), "1");
+  EXPECT_EQ(finder.find("bb"), "\"x\"");
+  EXPECT_EQ(finder.find("missing"), std::nullopt);
+  EXPECT_EQ(finder.find("d"), R"({"e": 3})");
+  EXPECT_EQ(finder.find("c"), "[2]");
+  EXPECT_EQ(finder.find("a"), "1");
+  EXPECT_EQ(finder.find("e"), std::nullopt);
+}
+
+TEST(MemberFinder, FindsNothingInWhatIsNoObject) {
+  for (const char* json : {"", "null", "[1]", "\"a\""}) {
+    MemberFinder finder(json);
+    EXPECT_EQ(finder.find("a"), std::nullopt);
+  }
+}
+
 }  // namespace
 }  // namespace mana_sync
