@@ -89,10 +89,17 @@ int64_t PullService::settled_us(const Stream* stream) {
 }
 
 void PullService::pull(PullRequest request, StampRange own, AnswerCallback done) {
-  const Stream* stream = cache_.find(request.stream);
+  Stream* stream = cache_.find(request.stream);
   const int64_t settled = settled_us(stream);
   if (settled == 0) {  // before the first lease nothing can be said of any cursor
     return done(fail(ErrorCode::kUnavailable, "no lease on time yet"));
+  }
+  if (request.since_us >= settled && stream != nullptr && stream->first_in_flight_us != 0) {
+    stream->waiting_pulls.push_back(
+        [this, request = std::move(request), own, done = std::move(done)]() mutable {
+          pull(std::move(request), own, std::move(done));
+        });
+    return;
   }
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
   const int64_t since_us = std::min(request.since_us, settled);

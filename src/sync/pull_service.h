@@ -17,7 +17,8 @@ class PullService {
  public:
   PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics);
 
-  // Answers with the stream's changes after the cursor (PROTOCOL §3), but for those in `own`.
+  // Answers with the stream's changes after the cursor (PROTOCOL §3), but for those in `own`. Where
+  // there can be nothing new before the unit in flight is settled, it waits for that.
   void pull(PullRequest request, StampRange own, AnswerCallback done);
 
  private:

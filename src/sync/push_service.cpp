@@ -139,7 +139,7 @@ void PushService::on_loaded(Stream& stream, Result<void> result) {
     stream.state = Stream::State::kReady;
   } else {
     stream.forget();
-    refuse_all(stream, result.error().message);
+    refuse_all(stream, result.error());
   }
   become_idle(stream);
 }
@@ -200,6 +200,7 @@ void PushService::submit_commit(Stream& stream, std::unique_ptr<UnitInFlight> un
 void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::string_view reason) {
   const std::unique_ptr<UnitInFlight> unit = std::move(stream.unit);
   stream.first_in_flight_us = 0;
+  auto waiting_pulls = std::exchange(stream.waiting_pulls, {});
   switch (outcome) {
     case CommitOutcome::kCommitted:
       stored_changes_.add(static_cast<int64_t>(unit->unit.rows.size()));
@@ -224,6 +225,7 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
       for (auto& push : unit->pushes) refuse(std::move(push), ErrorCode::kUnavailable, reason);
       break;
   }
+  for (auto& pull : waiting_pulls) pull();
   become_idle(stream);
 }
 
@@ -258,7 +260,7 @@ void PushService::on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup>
   // Only this service takes pushes out of the queue, and not while the stream is busy.
   WaitingPush& push = *stream.queue.front();
   if (!found) {
-    refuse(take_first(stream), ErrorCode::kUnavailable, found.error().message);
+    refuse(take_first(stream), found.error().code, found.error().message);
     return become_idle(stream);
   }
   push.asked = true;
@@ -308,8 +310,8 @@ void PushService::refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std:
   push->done(fail(code, std::string(why)));
 }
 
-void PushService::refuse_all(Stream& stream, std::string_view why) {
-  while (!stream.queue.empty()) refuse(take_first(stream), ErrorCode::kUnavailable, why);
+void PushService::refuse_all(Stream& stream, const Error& why) {
+  while (!stream.queue.empty()) refuse(take_first(stream), why.code, why.message);
 }
 
 std::unique_ptr<WaitingPush> PushService::take_first(Stream& stream) {

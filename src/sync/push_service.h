@@ -45,7 +45,7 @@ class PushService {
   void answer(const StreamName& stream, const Changeset& changeset, StampRange own,
               AnswerCallback done);
   void refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why);
-  void refuse_all(Stream& stream, std::string_view why);
+  void refuse_all(Stream& stream, const Error& why);
   [[nodiscard]] std::unique_ptr<WaitingPush> take_first(Stream& stream);
   // Whether one more push of the stream, of `bytes`, may wait.
   [[nodiscard]] bool has_room(const StreamName& name, size_t bytes);

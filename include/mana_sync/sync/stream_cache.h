@@ -40,6 +40,9 @@ struct Stream {
 
   std::deque<std::unique_ptr<WaitingPush>> queue;
   std::unique_ptr<UnitInFlight> unit;  // at most one
+  // Pulls whose cursor stands right below the unit in flight: they wait for it, since an answer
+  // moves the cursor (PROTOCOL 10.3). Bounded by the connections that they came on.
+  std::vector<std::move_only_function<void()>> waiting_pulls;
   // True exactly while a load, lookup or commit of this stream is under way: then it is not
   // evicted, and no other push of it is merged.
   bool busy = false;

@@ -115,7 +115,7 @@ TEST_F(PullServiceTest, ACursorStaysBelowWhatIsInFlight) {  // PROTOCOL 10.1, AR
   ASSERT_EQ(store_.commits.size(), 1u);
   const int64_t first_us = store_.commits[0].unit->rows[0].stamp_us;
   world_.clock.advance_us(1'000'000);
-  const auto from_memory = world_.pull(first_us - 1, "b");
+  const auto from_memory = world_.pull(first_us - 2, "b");
   EXPECT_EQ(from_memory->synced_until_us, first_us - 1);
   const auto from_store = world_.pull(0, "b");
   ASSERT_EQ(store_.reads.size(), 1u);
@@ -125,6 +125,23 @@ TEST_F(PullServiceTest, ACursorStaysBelowWhatIsInFlight) {  // PROTOCOL 10.1, AR
   EXPECT_EQ(from_store->records, std::vector<std::string>{"warm"});
   EXPECT_EQ(from_store->synced_until_us, first_us - 1);
   EXPECT_EQ(pull(from_store->synced_until_us, "b").records, (std::vector<std::string>{"r", "q"}));
+}
+
+TEST_F(PullServiceTest, AnAnswerThatCouldNotMoveTheCursorWaitsForTheUnitInFlight) {  // 10.3
+  world_.push_and_settle("a", {edit_of("warm", "1")});
+  for (const CommitOutcome outcome : {CommitOutcome::kCommitted, CommitOutcome::kFailed}) {
+    world_.push("a", {edit_of("r", outcome == CommitOutcome::kCommitted ? "1" : "2")});
+    world_.engine.run();
+    ASSERT_EQ(store_.commits.size(), 1u);
+    const int64_t first_us = store_.commits[0].unit->rows[0].stamp_us;
+    const auto waiting = world_.pull(first_us - 1, "b");
+    EXPECT_FALSE(waiting->came);
+    store_.answer_commit(outcome);
+    world_.settle();
+    ASSERT_TRUE(waiting->ok());
+    EXPECT_GT(waiting->synced_until_us, first_us - 1);
+    EXPECT_EQ(waiting->records.size(), outcome == CommitOutcome::kCommitted ? 1u : 0u);
+  }
 }
 
 TEST_F(PullServiceTest, OtherStreamsCommitsDoNotHoldACursorBack) {
