@@ -31,6 +31,18 @@ std::optional<Target> find_target(std::string_view path) {
   return std::nullopt;
 }
 
+const char* allowed_methods(Endpoint endpoint) {
+  return endpoint == Endpoint::kPush ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+}
+
+// An OPTIONS that is no preflight asks what a path takes (RFC 9110 §9.3.7).
+http::Response options_answer(Endpoint endpoint) {
+  http::Response answer;
+  answer.status = 204;
+  answer.headers.emplace_back("Allow", allowed_methods(endpoint));
+  return answer;
+}
+
 bool allows(Endpoint endpoint, http::Method method) {
   if (endpoint == Endpoint::kPush) return method == http::Method::kPost;
   return method == http::Method::kGet || method == http::Method::kHead;
@@ -41,10 +53,12 @@ bool allows(Endpoint endpoint, http::Method method) {
 std::expected<Route, http::Response> find_route(const http::Request& request) {
   const std::optional<Target> target = find_target(request.path);
   if (!target) return std::unexpected(http::error_response(404, "there is nothing at this path"));
+  if (request.method == http::Method::kOptions) {
+    return std::unexpected(options_answer(target->endpoint));
+  }
   if (!allows(target->endpoint, request.method)) {
     http::Response refusal = http::error_response(405, "this path does not take this method");
-    refusal.headers.emplace_back(
-        "Allow", target->endpoint == Endpoint::kPush ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+    refusal.headers.emplace_back("Allow", allowed_methods(target->endpoint));
     return std::unexpected(std::move(refusal));
   }
   if (target->endpoint == Endpoint::kHealth || target->endpoint == Endpoint::kMetrics) {

@@ -16,8 +16,9 @@ struct Route {
   std::string app_id;  // decoded; empty where the path has none
 };
 
-// The endpoint that `request`'s path and method name, or the answer that says why there is none:
-// 404, 405 with Allow, or 400 for an app id that PROTOCOL 9.1 does not allow.
+// The endpoint that `request`'s path and method name, or the answer where none has to be asked:
+// 404, 405 with Allow, 204 with Allow to OPTIONS, or 400 for an app id that PROTOCOL 9.1 does not
+// allow.
 [[nodiscard]] std::expected<Route, http::Response> find_route(const http::Request& request);
 
 }  // namespace mana_sync::server

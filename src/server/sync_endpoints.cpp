@@ -1,5 +1,6 @@
 #include "sync_endpoints.h"
 
+#include <fmt/format.h>
 #include <simdjson.h>
 
 #include <charconv>
@@ -19,6 +20,9 @@ bool is_text(std::string_view bytes) {
 Result<std::optional<std::string>> client_id_header(const http::Request& request) {
   const auto header = request.header("X-Client-Id");
   if (!header || header->empty()) return std::nullopt;
+  if (request.header_count("X-Client-Id") > 1) {
+    return fail(ErrorCode::kInvalid, "X-Client-Id: there is more than one");
+  }
   if (header->size() > limits::kClientIdBytesMax || !is_text(*header)) {
     return fail(ErrorCode::kInvalid, "X-Client-Id: must be at most 255 bytes of UTF-8");
   }
@@ -47,6 +51,18 @@ Result<std::vector<std::string>> wanted_tables(std::string_view query) {
   return tables;
 }
 
+// `since=C`; one that cannot be read, even by its percent-encoding, is the beginning (PROTOCOL 2.5,
+// 3.4).
+Result<int64_t> wanted_cursor_us(std::string_view query) {
+  if (const auto since = http::query_value(query, "since"); since && !since->empty()) {
+    return parse_cursor_us(*since);
+  }
+  const std::string parameters = fmt::format("&{}&", query);
+  const size_t begin = parameters.find("&since=");
+  if (begin != std::string::npos && parameters.find("&since=&") != begin) return 0;
+  return fail(ErrorCode::kInvalid, "since: is missing");
+}
+
 // `limit=N` asks for fewer than the maximum; anything else for the maximum (PROTOCOL 3.2).
 size_t wanted_changes(std::string_view query) {
   const std::string text = http::query_value(query, "limit").value_or("");
@@ -71,15 +87,15 @@ Result<sync::PullRequest> read_pull(const http::Request& request, std::string us
                                     std::string app_id) {
   auto tables = wanted_tables(request.query);
   if (!tables) return std::unexpected(tables.error());
-  const auto since = http::query_value(request.query, "since");
-  if (!since || since->empty()) return fail(ErrorCode::kInvalid, "since: is missing");
+  const auto since = wanted_cursor_us(request.query);
+  if (!since) return std::unexpected(since.error());
   auto client_id = client_id_header(request);
   if (!client_id) return std::unexpected(client_id.error());
   // A client that lost its database asks for its own changes too (PROTOCOL 3.1).
   if (http::query_value(request.query, "echo") == "1") client_id->reset();
   return sync::PullRequest{.stream = {std::move(user_id), std::move(app_id)},
                            .tables = std::move(*tables),
-                           .since_us = parse_cursor_us(*since),
+                           .since_us = *since,
                            .exclude_client = std::move(*client_id),
                            .changes_max = wanted_changes(request.query)};
 }

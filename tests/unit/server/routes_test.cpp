@@ -63,5 +63,13 @@ TEST(Routes, WrongMethodsAre405WithAllow) {  // PROTOCOL 9.1
   }
 }
 
+TEST(Routes, OptionsTellsWhatAPathTakes) {
+  const auto route = find_route(request(http::Method::kOptions, "/sync/todo"));
+  ASSERT_FALSE(route);
+  EXPECT_EQ(route.error().status, 204);
+  ASSERT_EQ(route.error().headers.size(), 1u);
+  EXPECT_EQ(route.error().headers[0].second, "POST, OPTIONS");
+}
+
 }  // namespace
 }  // namespace mana_sync::server

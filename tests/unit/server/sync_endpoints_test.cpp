@@ -1,0 +1,52 @@
+#include "sync_endpoints.h"
+
+#include <gtest/gtest.h>
+
+namespace mana_sync::server {
+namespace {
+
+http::Request pull_of(std::string_view query) {
+  http::Request request;
+  request.method = http::Method::kGet;
+  request.query = query;
+  return request;
+}
+
+Result<sync::PullRequest> read(const http::Request& request) {
+  return read_pull(request, "user", "todo");
+}
+
+TEST(PullRequest, AMissingOrEmptySinceIsRefused) {  // PROTOCOL 3.4
+  for (const char* query : {"collection=t", "collection=t&since=", "since=&collection=t",
+                            "collection=t&xsince=2024-01-01T00:00:00Z"}) {
+    const auto pull = read(pull_of(query));
+    ASSERT_FALSE(pull) << query;
+    EXPECT_EQ(pull.error().code, ErrorCode::kInvalid);
+  }
+}
+
+TEST(PullRequest, ASinceThatCannotBeReadIsTheBeginning) {  // PROTOCOL 3.4, 2.5
+  for (const char* query :
+       {"collection=t&since=%zz", "since=%&collection=t", "collection=t&since=x"}) {
+    const auto pull = read(pull_of(query));
+    ASSERT_TRUE(pull) << query;
+    EXPECT_EQ(pull->since_us, 0) << query;
+  }
+}
+
+TEST(PullRequest, TwoClientIdsAreRefused) {  // which one's changes are to be left out?
+  http::Request request = pull_of("collection=t&since=x");
+  request.headers = {{"X-Client-Id", "a"}, {"x-client-id", "b"}};
+  EXPECT_FALSE(read(request));
+}
+
+TEST(PullRequest, LimitAsksForFewerOnly) {  // PROTOCOL 3.2
+  for (const auto& [limit, changes] : {std::pair("5", 5u), std::pair("0", 1'000u),
+                                       std::pair("2000", 1'000u), std::pair("x", 1'000u)}) {
+    const std::string query = std::string("collection=t&since=x&limit=") + limit;
+    EXPECT_EQ(read(pull_of(query))->changes_max, changes) << limit;
+  }
+}
+
+}  // namespace
+}  // namespace mana_sync::server
