@@ -1,16 +1,16 @@
 // PROTOCOL §1.4, 1.5: where the keys come from and how long they and the tokens count.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after } from 'node:test';
+import {after} from 'node:test';
 
-import { beginning } from './support/client.mjs';
-import { Server } from './support/server.mjs';
-import { JwksFile, Key, seconds } from './support/tokens.mjs';
-import { fresh, test, until } from './support/wait.mjs';
+import {beginning} from './support/client.mjs';
+import {Server} from './support/server.mjs';
+import {JwksFile, Key, seconds} from './support/tokens.mjs';
+import {fresh, test, until} from './support/wait.mjs';
 
 const pullPath = `/sync/app/pull?collection=todos&since=${beginning}`;
 
-const ask = (server, token) => server.get(pullPath, { authorization: `Bearer ${token}` });
+const ask = (server, token) => server.get(pullPath, {authorization: `Bearer ${token}`});
 const status = async (server, token) => (await ask(server, token)).status;
 
 // An issuer's JWKS endpoint. `answer(request, response)` can be swapped; `fetches` counts.
@@ -31,13 +31,13 @@ class JwksEndpoint {
   }
 
   serve(...keys) {
-    const text = JSON.stringify({ keys: keys.map((key) => key.jwk ?? key) });
+    const text = JSON.stringify({keys: keys.map((key) => key.jwk ?? key)});
     this.answer = (request, response) => response.end(text);
   }
 }
 
 async function withServer(env, body) {
-  const server = await Server.start({ env });
+  const server = await Server.start({env});
   try {
     await body(server);
   } finally {
@@ -51,29 +51,29 @@ async function provokeFetch(server, endpoint) {
   const before = endpoint.fetches;
   await until('the server fetches again', async () => {
     const stranger = new Key(fresh('kid'));
-    assert.equal(await status(server, stranger.token({ sub: 'a' })), 401);
+    assert.equal(await status(server, stranger.token({sub: 'a'})), 401);
     return endpoint.fetches > before;
-  }, { everyMs: 200 });
+  }, {everyMs: 200});
 }
 
 test('1.4 unusable keys are skipped, and of two with one kid the first counts', async () => {
   const [good, first, second] = [new Key('good'), new Key('twice'), new Key('twice')];
-  const noKid = { ...new Key('x').jwk };
+  const noKid = {...new Key('x').jwk};
   delete noKid.kid;
   const smallOrder = Buffer.alloc(32);
   smallOrder[0] = 1;
   const file = new JwksFile(
-    { kty: 'RSA', kid: 'rsa', n: 'AQAB', e: 'AQAB' }, { kty: 'oct', kid: 'good', k: 'AAAA' },
-    { kty: 'EC', crv: 'P-256', kid: 'ec', x: 'AA', y: 'AA' }, noKid, 7, null, {},
-    { ...new Key('x').jwk, kid: 'short', x: 'AAAA' },
-    { ...new Key('x').jwk, kid: 'small', x: smallOrder.toString('base64url') },
-    { ...new Key('x').jwk, kid: 'x448', crv: 'X448' }, good, first, second);
-  await withServer({ JWKS_URL: file.url }, async (server) => {
-    assert.equal(await status(server, good.token({ sub: 'a' })), 200);
-    assert.equal(await status(server, first.token({ sub: 'a' })), 200);
-    assert.equal(await status(server, second.token({ sub: 'a' })), 401);
+      {kty: 'RSA', kid: 'rsa', n: 'AQAB', e: 'AQAB'}, {kty: 'oct', kid: 'good', k: 'AAAA'},
+      {kty: 'EC', crv: 'P-256', kid: 'ec', x: 'AA', y: 'AA'}, noKid, 7, null, {},
+      {...new Key('x').jwk, kid: 'short', x: 'AAAA'},
+      {...new Key('x').jwk, kid: 'small', x: smallOrder.toString('base64url')},
+      {...new Key('x').jwk, kid: 'x448', crv: 'X448'}, good, first, second);
+  await withServer({JWKS_URL: file.url}, async (server) => {
+    assert.equal(await status(server, good.token({sub: 'a'})), 200);
+    assert.equal(await status(server, first.token({sub: 'a'})), 200);
+    assert.equal(await status(server, second.token({sub: 'a'})), 401);
     // The neutral element is a key under which a fixed signature fits every message.
-    const [head, body] = good.token({ sub: 'a' }, { alg: 'EdDSA', kid: 'small' }).split('.');
+    const [head, body] = good.token({sub: 'a'}, {alg: 'EdDSA', kid: 'small'}).split('.');
     const forged = Buffer.concat([smallOrder, Buffer.alloc(32)]).toString('base64url');
     assert.equal(await status(server, `${head}.${body}.${forged}`), 401);
   });
@@ -82,40 +82,43 @@ test('1.4 unusable keys are skipped, and of two with one kid the first counts', 
 test('1.4 requests with an unknown kid wait for one fetch, at most one per 10 s', async () => {
   const [old, young] = [new Key('old'), new Key('young')];
   const endpoint = await JwksEndpoint.start(old);
-  await withServer({ JWKS_URL: endpoint.url }, async (server) => {
-    await until('the keys are there', async () => await status(server, old.token({ sub: 'a' })) === 200);
+  await withServer({JWKS_URL: endpoint.url}, async (server) => {
+    await until(
+        'the keys are there', async () => await status(server, old.token({sub: 'a'})) === 200);
     const held = [];
     const serveNow = [];
     endpoint.answer = (request, response) => {
       held.push(response);
       for (const each of serveNow) each(response);
     };
-    const tokens = [...Array(20).keys()].map((i) => young.token({ sub: `user-${i}` }));
+    const tokens = [...Array(20).keys()].map((i) => young.token({sub: `user-${i}`}));
     let answers;
     await until('a fetch was due', async () => {
       const asked = Promise.all(tokens.map((token) => status(server, token)));
       // Either all are refused at once, since the last fetch is too young, or all wait.
       const refused = asked.then(() => true);
-      await until('they are answered or wait', async () =>
-        held.length > 0 || await Promise.race([refused, new Promise((r) => { setImmediate(r, false); })]));
+      await until(
+          'they are answered or wait',
+          async () => held.length > 0 ||
+              await Promise.race([refused, new Promise((r) => { setImmediate(r, false); })]));
       if (held.length === 0) return false;
-      const text = JSON.stringify({ keys: [old.jwk, young.jwk] });
+      const text = JSON.stringify({keys: [old.jwk, young.jwk]});
       serveNow.push((response) => response.end(text));
       for (const response of held) response.end(text);
       answers = await asked;
       return true;
-    }, { everyMs: 200 });
+    }, {everyMs: 200});
     assert.deepEqual(answers, tokens.map(() => 200));
     assert.equal(held.length, 1, 'one fetch for all');
     // A second unknown kid within 10 s does not cause another.
     for (let i = 0; i < 50; i += 1) {
-      assert.equal(await status(server, new Key(`guess-${i}`).token({ sub: 'a' })), 401);
+      assert.equal(await status(server, new Key(`guess-${i}`).token({sub: 'a'})), 401);
     }
     assert.equal(held.length, 1, 'guessed kids cause no fetches');
   });
 });
 
-test('1.4 a fetch that fails keeps the keys already held', { timeout: 120_000 }, async () => {
+test('1.4 a fetch that fails keeps the keys already held', {timeout: 120_000}, async () => {
   // Where an answer must not count, it holds another key under the kid in use.
   const other = JSON.stringify(new Key('good').jwk);
   const failures = {
@@ -128,11 +131,11 @@ test('1.4 a fetch that fails keeps the keys already held', { timeout: 120_000 },
     'no JSON behind a key': (request, response) => response.end(`{"keys":[${other}]`),
     'no JSON': (request, response) => response.end('<html>'),
     'over 1 MiB': (request, response) =>
-      response.end(`{"keys":[${other}],"x":"${'x'.repeat(1 << 20)}"}`),
+        response.end(`{"keys":[${other}],"x":"${'x'.repeat(1 << 20)}"}`),
     'four redirects': (request, response) => {
       const step = Number(request.url.slice(6)) || 0;
       if (step === 4) return response.end(`{"keys":[${other}]}`);
-      response.writeHead(302, { location: `/jwks/${step + 1}` });
+      response.writeHead(302, {location: `/jwks/${step + 1}`});
       return response.end();
     },
     'a connection cut': (request, response) => response.destroy(),
@@ -141,11 +144,12 @@ test('1.4 a fetch that fails keeps the keys already held', { timeout: 120_000 },
   await Promise.all(Object.entries(failures).map(async ([what, answer]) => {
     const good = new Key('good');
     const endpoint = await JwksEndpoint.start(good);
-    await withServer({ JWKS_URL: endpoint.url }, async (server) => {
-      await until('the keys are there', async () => await status(server, good.token({ sub: 'a' })) === 200);
+    await withServer({JWKS_URL: endpoint.url}, async (server) => {
+      await until(
+          'the keys are there', async () => await status(server, good.token({sub: 'a'})) === 200);
       endpoint.answer = answer;
       await provokeFetch(server, endpoint);
-      assert.equal(await status(server, good.token({ sub: 'b' })), 200, what);
+      assert.equal(await status(server, good.token({sub: 'b'})), 200, what);
     });
   }));
 });
@@ -155,12 +159,13 @@ test('1.4 three redirects are followed', async () => {
   const endpoint = await JwksEndpoint.start();
   endpoint.answer = (request, response) => {
     const step = Number(request.url.slice(6)) || 0;
-    if (step === 3) return response.end(JSON.stringify({ keys: [key.jwk] }));
-    response.writeHead(302, { location: `${endpoint.origin}/jwks/${step + 1}` });
+    if (step === 3) return response.end(JSON.stringify({keys: [key.jwk]}));
+    response.writeHead(302, {location: `${endpoint.origin}/jwks/${step + 1}`});
     return response.end();
   };
-  await withServer({ JWKS_URL: endpoint.url }, async (server) => {
-    await until('the keys are there', async () => await status(server, key.token({ sub: 'a' })) === 200);
+  await withServer({JWKS_URL: endpoint.url}, async (server) => {
+    await until(
+        'the keys are there', async () => await status(server, key.token({sub: 'a'})) === 200);
   });
 });
 
@@ -168,15 +173,19 @@ test('1.4 before any key was ever fetched: 503 with Retry-After, not 401', async
   const key = new Key('late');
   const endpoint = await JwksEndpoint.start(key);
   const serve = endpoint.answer;
-  endpoint.answer = (request, response) => { response.statusCode = 503; response.end(); };
-  const server = await Server.start({ env: { JWKS_URL: endpoint.url }, ready: false });
+  endpoint.answer = (request, response) => {
+    response.statusCode = 503;
+    response.end();
+  };
+  const server = await Server.start({env: {JWKS_URL: endpoint.url}, ready: false});
   try {
-    const answer = await ask(server, key.token({ sub: 'a' }));
+    const answer = await ask(server, key.token({sub: 'a'}));
     assert.equal(answer.status, 503);
     assert.match(answer.headers['retry-after'], /^\d+$/);
     endpoint.answer = serve;
-    await until('the keys are there', async () => await status(server, key.token({ sub: 'a' })) === 200,
-      { everyMs: 200 });
+    await until(
+        'the keys are there', async () => await status(server, key.token({sub: 'a'})) === 200,
+        {everyMs: 200});
   } finally {
     await server.stop();
   }
@@ -185,14 +194,15 @@ test('1.4 before any key was ever fetched: 503 with Retry-After, not 401', async
 test('1.4 1.5 a key that left is not accepted any more, nor are its tokens', async () => {
   const [old, young] = [new Key('old'), new Key('young')];
   const file = new JwksFile(old);
-  await withServer({ JWKS_URL: file.url }, async (server) => {
-    const remembered = old.token({ sub: 'a' });
+  await withServer({JWKS_URL: file.url}, async (server) => {
+    const remembered = old.token({sub: 'a'});
     assert.equal(await status(server, remembered), 200);
     file.write(young);
-    await until('the new key counts', async () => await status(server, young.token({ sub: 'a' })) === 200,
-      { everyMs: 200 });
+    await until(
+        'the new key counts', async () => await status(server, young.token({sub: 'a'})) === 200,
+        {everyMs: 200});
     assert.equal(await status(server, remembered), 401, 'a token seen before');
-    assert.equal(await status(server, old.token({ sub: 'b' })), 401, 'a new token');
+    assert.equal(await status(server, old.token({sub: 'b'})), 401, 'a new token');
   });
 });
 
@@ -201,7 +211,7 @@ after(() => server.stop());
 
 test('1.5 a remembered token still ends at its exp', async () => {
   const exp = seconds() - 30 + 3;
-  const token = server.key.token({ sub: 'a', exp });
+  const token = server.key.token({sub: 'a', exp});
   assert.equal(await status(server, token), 200);
   assert.equal(await status(server, token), 200);
   await until('it has expired', async () => await status(server, token) === 401);
@@ -209,7 +219,7 @@ test('1.5 a remembered token still ends at its exp', async () => {
 });
 
 test('1.5 a remembered token does not let in its like', async () => {
-  const token = server.key.token({ sub: 'a' });
+  const token = server.key.token({sub: 'a'});
   assert.equal(await status(server, token), 200);
   assert.equal(await status(server, `${token.slice(0, -3)}AAA`), 401);
   assert.equal(await status(server, token.replace('.', '..')), 401);

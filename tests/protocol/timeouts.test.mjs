@@ -1,10 +1,10 @@
 // PROTOCOL §9.3: how long the server waits. These are the server's real times: the tests run side
 // by side, and each waits for the server's own act.
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import {after, describe, it} from 'node:test';
 
-import { RawSocket } from './support/raw.mjs';
-import { Server } from './support/server.mjs';
+import {RawSocket} from './support/raw.mjs';
+import {Server} from './support/server.mjs';
 
 const server = await Server.start();
 after(() => server.stop());
@@ -21,21 +21,20 @@ async function takes(from, to, act) {
 }
 
 async function refusedAsTooSlow(raw, from, to) {
-  const answer = await takes(from, to, () => raw.response({ seconds: to + 5 }));
+  const answer = await takes(from, to, () => raw.response({seconds: to + 5}));
   assert.equal(answer.status, 408);
   await raw.end();
 }
 
-describe('9.3 time limits', { concurrency: true, timeout: 200_000 }, () => {
+describe('9.3 time limits', {concurrency: true, timeout: 200_000}, () => {
   it('9.3 a request head not complete after 10 s: 408 and close', async () => {
     const raw = await RawSocket.connect(server.port);
     raw.send('GET /health HTTP/1.1\r\nHost');
     await refusedAsTooSlow(raw, 9, 20);
   });
 
-  it('9.3 a connection that says nothing for 10 s: 408 and close', async () => {
-    await refusedAsTooSlow(await RawSocket.connect(server.port), 9, 20);
-  });
+  it('9.3 a connection that says nothing for 10 s: 408 and close',
+     async () => { await refusedAsTooSlow(await RawSocket.connect(server.port), 9, 20); });
 
   it('9.3 a trickle of header bytes does not gain time', async () => {
     const raw = await RawSocket.connect(server.port);
@@ -61,16 +60,18 @@ describe('9.3 time limits', { concurrency: true, timeout: 200_000 }, () => {
 
   it('9.3 a body that stalls for 30 s: 408 and close', async () => {
     const raw = await RawSocket.connect(server.port);
-    raw.send(`POST /sync/app HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${client.token}\r\n` +
-      'Content-Length: 100\r\n\r\n{"changes":');
+    raw.send(
+        `POST /sync/app HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${client.token}\r\n` +
+        'Content-Length: 100\r\n\r\n{"changes":');
     await refusedAsTooSlow(raw, 28, 45);
   });
 
   it('9.3 a body that is slow but does not stall is taken', async () => {
     const raw = await RawSocket.connect(server.port);
     const body = '{"changes":[]}';
-    raw.send(`POST /sync/app HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${client.token}\r\n` +
-      `Content-Length: ${body.length}\r\n\r\n`);
+    raw.send(
+        `POST /sync/app HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${client.token}\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n`);
     let sent = 0;
     // 14 bytes, one every 3 s: 42 s in all.
     const trickle = setInterval(() => {
@@ -78,7 +79,7 @@ describe('9.3 time limits', { concurrency: true, timeout: 200_000 }, () => {
       if (sent === body.length) clearInterval(trickle);
     }, 3000);
     try {
-      assert.equal((await raw.response({ seconds: 90 })).status, 200);
+      assert.equal((await raw.response({seconds: 90})).status, 200);
     } finally {
       clearInterval(trickle);
       raw.destroy();
@@ -88,7 +89,7 @@ describe('9.3 time limits', { concurrency: true, timeout: 200_000 }, () => {
   it('9.3 an idle kept connection is closed after 120 s, without an answer', async () => {
     const raw = await RawSocket.connect(server.port);
     assert.equal((await raw.send(healthRequest).response()).status, 200);
-    await takes(115, 140, () => raw.end({ seconds: 150 }));
+    await takes(115, 140, () => raw.end({seconds: 150}));
     assert.equal(raw.received.length, 0);
   });
 });

@@ -1,12 +1,12 @@
-"""Sums up what tools/test ran and prints `N passed, N failed`, with `, N skipped` only if some were.
+"""Sums up what tools/test ran: `N passed, N failed`, with `, N skipped` only if some were.
 
 count_results.py DIR, where DIR holds
   meson.jsonl   Meson's log: one line a binary
   *.json        GoogleTest's own counts, one file a binary
   protocol.tap  the protocol tests' TAP
 
-A binary that ended badly without a failed test of its own (it crashed, it hung, a sanitizer spoke at
-its end) counts as one failed test. Exit 1 if any failed or if either kind did not run.
+A binary that ended badly without a failed test of its own (it crashed, it hung, a sanitizer spoke
+at its end) counts as one failed test. Exit 1 if any failed or if either kind did not run.
 """
 
 import json

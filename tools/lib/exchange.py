@@ -1,4 +1,4 @@
-"""A real exchange between two clients of one user, each request shown as curl and each answer checked.
+"""A real exchange between two clients of one user: requests shown as curl, answers checked.
 
 exchange.py URL TOKEN; exit 0 only if every answer was right. Works on a server that has data: the
 record is a new one, and both clients begin at the cursor of now.
@@ -79,7 +79,8 @@ check("nothing from others, no conflict", phone["serverChanges"] == [] and phone
 
 step("The laptop pulls it.")
 laptop = pull("laptop", start)
-check("the todo came, once", [change["data"]["title"] for change in laptop["serverChanges"]] == ["Buy milk"])
+check("the todo came, once",
+      [change["data"]["title"] for change in laptop["serverChanges"]] == ["Buy milk"])
 
 step("Both edit the title, the phone later; the phone is first to send.")
 late, early = update("Buy oat milk", ago(10)), update("Buy soy milk", ago(20))

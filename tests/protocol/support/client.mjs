@@ -2,18 +2,21 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 
-import { fresh } from './wait.mjs';
+import {fresh} from './wait.mjs';
 
 // One connection a request: no answer depends on what an earlier one left behind.
-export function request({ port, method = 'GET', path, headers = {}, body, agent = false }) {
+export function request({port, method = 'GET', path, headers = {}, body, agent = false}) {
   return new Promise((resolve, reject) => {
-    const message = http.request({ host: '127.0.0.1', port, method, path, headers, agent });
+    const message = http.request({host: '127.0.0.1', port, method, path, headers, agent});
     message.on('response', (response) => {
       const parts = [];
       response.on('data', (part) => parts.push(part));
       response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers,
-        text: Buffer.concat(parts).toString('utf8') }));
+      response.on('end', () => resolve({
+                           status: response.statusCode,
+                           headers: response.headers,
+                           text: Buffer.concat(parts).toString('utf8')
+                         }));
     });
     message.on('error', reject);
     message.end(body);
@@ -21,39 +24,42 @@ export function request({ port, method = 'GET', path, headers = {}, body, agent 
 }
 
 export class Client {
-  constructor(server, { user, app = 'app', id = fresh('client'), token } = {}) {
-    Object.assign(this, { server, user, app, id, token: token ?? server.token(user) });
-    this.agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  constructor(server, {user, app = 'app', id = fresh('client'), token} = {}) {
+    Object.assign(this, {server, user, app, id, token: token ?? server.token(user)});
+    this.agent = new http.Agent({keepAlive: true, maxSockets: 1});
   }
 
   // Another client; of the same user and app, unless told otherwise.
   other(options = {}) {
-    const { server, user, app } = this;
-    return new Client(server, { user, app, ...options });
+    const {server, user, app} = this;
+    return new Client(server, {user, app, ...options});
   }
 
   headers(more = {}) {
-    const id = this.id ? { 'X-Client-Id': this.id } : {};
-    return { Authorization: `Bearer ${this.token}`, ...id, ...more };
+    const id = this.id ? {'X-Client-Id': this.id} : {};
+    return {Authorization: `Bearer ${this.token}`, ...id, ...more};
   }
 
-  get path() {
-    return `/sync/${encodeURIComponent(this.app)}`;
-  }
+  get path() { return `/sync/${encodeURIComponent(this.app)}`; }
 
   // Sends `body` (text, bytes, or an object) as a push; the answer, whatever it is.
   async post(body, headers = {}) {
-    const bytes = Buffer.from(typeof body === 'string' || Buffer.isBuffer(body)
-      ? body : JSON.stringify(body));
-    const answer = await request({ port: this.server.port, method: 'POST', path: this.path,
-      headers: this.headers({ 'Content-Length': bytes.length, ...headers }), body: bytes,
-      agent: this.agent });
+    const bytes = Buffer.from(
+        typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    const answer = await request({
+      port: this.server.port,
+      method: 'POST',
+      path: this.path,
+      headers: this.headers({'Content-Length': bytes.length, ...headers}),
+      body: bytes,
+      agent: this.agent
+    });
     return withJson(answer);
   }
 
   // Pushes changes; the answer's JSON. Anything but 200 fails the test.
-  async push(changes, { since, ...more } = {}) {
-    const answer = await this.post({ since, changes: [changes].flat(), ...more });
+  async push(changes, {since, ...more} = {}) {
+    const answer = await this.post({since, changes: [changes].flat(), ...more});
     assert.equal(answer.status, 200, answer.text);
     return checked(answer.json);
   }
@@ -69,33 +75,37 @@ export class Client {
   // A pull with these query parameters; the answer, whatever it is.
   async query(parameters) {
     const query = new URLSearchParams(parameters);
-    return withJson(await request({ port: this.server.port, path: `${this.path}/pull?${query}`,
-      headers: this.headers(), agent: this.agent }));
+    return withJson(await request({
+      port: this.server.port,
+      path: `${this.path}/pull?${query}`,
+      headers: this.headers(),
+      agent: this.agent
+    }));
   }
 
   // Pulls; the answer's JSON. Anything but 200 fails the test.
-  async pull({ since = beginning, collection = 'todos', ...more } = {}) {
-    const tables = 'collections' in more ? {} : { collection };
-    const answer = await this.query({ ...tables, since, ...more });
+  async pull({since = beginning, collection = 'todos', ...more} = {}) {
+    const tables = 'collections' in more ? {} : {collection};
+    const answer = await this.query({...tables, since, ...more});
     assert.equal(answer.status, 200, answer.text);
-    return { ...checked(answer.json), text: answer.text };
+    return {...checked(answer.json), text: answer.text};
   }
 
   // Follows pages to their end; all changes and the last cursor.
   async pullAll(options = {}) {
     const changes = [];
-    for (let since = options.since ?? beginning; ;) {
-      const page = await this.pull({ ...options, since });
+    for (let since = options.since ?? beginning;;) {
+      const page = await this.pull({...options, since});
       changes.push(...page.serverChanges);
       since = page.syncedUntil;
-      if (!page.hasMore) return { changes, since };
+      if (!page.hasMore) return {changes, since};
     }
   }
 }
 
 function withJson(answer) {
   const isJson = /^application\/json/.test(answer.headers['content-type'] ?? '');
-  return { ...answer, json: isJson ? JSON.parse(answer.text) : undefined };
+  return {...answer, json: isJson ? JSON.parse(answer.text) : undefined};
 }
 
 // What every answer to a push or pull must look like (PROTOCOL 2, 10.2).
@@ -114,22 +124,26 @@ export const beginning = '1970-01-01T00:00:00Z';
 export const at = (ms = 0) => new Date(Date.UTC(2024, 0, 1, 10) + ms).toISOString();
 
 // The changes of a push. `fields`: {name: [value, time]}, {name: {…}} as it stands.
-export const update = (id, fields, { table = 'todos', ...more } = {}) => ({
-  table, id, op: 'update',
-  fields: Object.fromEntries(Object.entries(fields).map(([name, field]) =>
-    [name, Array.isArray(field) ? { value: field[0], updatedAt: field[1] } : field])),
-  ...more });
-export const insert = (id, data, { table = 'todos', ...more } = {}) =>
-  ({ table, id, op: 'insert', data: { id, ...data }, ...more });
-export const remove = (id, deletedAt, { table = 'todos', ...more } = {}) =>
-  ({ table, id, op: 'delete', ...(deletedAt === undefined ? {} : { deletedAt }), ...more });
+export const update = (id, fields, {table = 'todos', ...more} = {}) => ({
+  table,
+  id,
+  op: 'update',
+  fields: Object.fromEntries(Object.entries(fields).map(
+      ([name,
+        field]) => [name, Array.isArray(field) ? {value: field[0], updatedAt: field[1]} : field])),
+  ...more
+});
+export const insert = (id, data, {table = 'todos', ...more} = {}) =>
+    ({table, id, op: 'insert', data: {id, ...data}, ...more});
+export const remove = (id, deletedAt, {table = 'todos', ...more} = {}) =>
+    ({table, id, op: 'delete', ...(deletedAt === undefined ? {} : {deletedAt}), ...more});
 
 // The values that a list of changes leaves in one record, applied as deployed clients do: a field
 // is taken if its time is not earlier than what is held.
 export function recordOf(changes, id) {
   const cells = {};
   const take = (field, value, time) => {
-    if (!cells[field] || time >= cells[field].time) cells[field] = { value, time };
+    if (!cells[field] || time >= cells[field].time) cells[field] = {value, time};
   };
   for (const change of changes.filter((one) => one.id === id)) {
     if (change.op === 'delete') take('deletedAt', change.deletedAt, change.deletedAt);

@@ -1,25 +1,25 @@
 // Clients that write without pause, and clients that follow them by cursor and keep count.
 import assert from 'node:assert/strict';
 
-import { beginning, insert } from './client.mjs';
-import { fresh } from './wait.mjs';
+import {beginning, insert} from './client.mjs';
+import {fresh} from './wait.mjs';
 
 const createdAt = new Date().toISOString();
 
 // Pushes inserts of new records, one push after the other, until told to stop. A push that was not
 // answered 200 is repeated as it was: `again` is awaited first.
 export class Writer {
-  constructor(client, { table = 'todos', changesPerPush = 1, again }) {
-    Object.assign(this, { client, table, changesPerPush, again, acknowledged: [], pushes: 0 });
+  constructor(client, {table = 'todos', changesPerPush = 1, again}) {
+    Object.assign(this, {client, table, changesPerPush, again, acknowledged: [], pushes: 0});
     this.since = beginning;
     this.seen = [];
   }
 
   async run() {
     while (!this.stopped) {
-      const ids = Array.from({ length: this.changesPerPush }, () => fresh('r'));
-      const changes = ids.map((id) => insert(id, { createdAt }, { table: this.table }));
-      const { serverChanges, syncedUntil, hasMore } = await this.#push(changes);
+      const ids = Array.from({length: this.changesPerPush}, () => fresh('r'));
+      const changes = ids.map((id) => insert(id, {createdAt}, {table: this.table}));
+      const {serverChanges, syncedUntil, hasMore} = await this.#push(changes);
       this.acknowledged.push(...ids);
       this.pushes += 1;
       this.seen.push(...serverChanges.map((change) => change.id));
@@ -31,16 +31,16 @@ export class Writer {
   }
 
   async #drain() {
-    const { serverChanges, syncedUntil, hasMore } = await this.#push([]);
+    const {serverChanges, syncedUntil, hasMore} = await this.#push([]);
     this.seen.push(...serverChanges.map((change) => change.id));
     this.since = syncedUntil;
     this.behind = hasMore === true;
   }
 
   async #push(changes) {
-    const body = { since: this.since, changes };
+    const body = {since: this.since, changes};
     for (;;) {
-      const answer = await this.client.post(body).catch((error) => ({ error }));
+      const answer = await this.client.post(body).catch((error) => ({error}));
       if (answer.status === 200) return answer.json;
       if (!this.again) throw answer.error ?? new Error(`${answer.status} ${answer.text}`);
       await this.again();
@@ -50,8 +50,8 @@ export class Writer {
 
 // Pulls from the last cursor it was given, without pause. `finish()` returns when nothing is left.
 export class Follower {
-  constructor(client, parameters, { again } = {}) {
-    Object.assign(this, { client, parameters, again, seen: [], since: beginning, pages: 0 });
+  constructor(client, parameters, {again} = {}) {
+    Object.assign(this, {client, parameters, again, seen: [], since: beginning, pages: 0});
     this.running = this.#run();
     // Its failure is for finish() to tell.
     this.running.catch(() => {});
@@ -63,7 +63,8 @@ export class Follower {
       const last = this.finishing;
       const page = await this.#pull();
       // With nothing new the cursor may stand just below a commit that is under way.
-      const moved = page.serverChanges.length > 0 ? page.syncedUntil > this.since : page.syncedUntil >= this.since;
+      const moved = page.serverChanges.length > 0 ? page.syncedUntil > this.since :
+                                                    page.syncedUntil >= this.since;
       assert.ok(moved, `the cursor moves: ${this.since}, ${page.syncedUntil}`);
       this.since = page.syncedUntil;
       this.seen.push(...page.serverChanges.map((change) => change.id));
@@ -74,8 +75,8 @@ export class Follower {
 
   async #pull() {
     for (;;) {
-      const answer = await this.client.query({ ...this.parameters, since: this.since })
-        .catch((error) => ({ error }));
+      const answer = await this.client.query({...this.parameters, since: this.since})
+                         .catch((error) => ({error}));
       if (answer.status === 200) return answer.json;
       if (!this.again) throw answer.error ?? new Error(`${answer.status} ${answer.text}`);
       await this.again();
@@ -94,7 +95,13 @@ export function assertOnceEach(seen, expected, who) {
   for (const id of seen) times.set(id, (times.get(id) ?? 0) + 1);
   const missing = expected.filter((id) => !times.has(id));
   const twice = [...times].filter(([, count]) => count > 1).map(([id]) => id);
-  assert.deepEqual({ missing: missing.slice(0, 5), twice: twice.slice(0, 5), missed: missing.length,
-    repeated: twice.length }, { missing: [], twice: [], missed: 0, repeated: 0 }, who);
+  assert.deepEqual(
+      {
+        missing: missing.slice(0, 5),
+        twice: twice.slice(0, 5),
+        missed: missing.length,
+        repeated: twice.length
+      },
+      {missing: [], twice: [], missed: 0, repeated: 0}, who);
   assert.equal(times.size, expected.length, `${who}: nothing else`);
 }

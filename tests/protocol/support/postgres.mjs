@@ -1,12 +1,12 @@
 // Databases for servers under test, in a private cluster.
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import {execFile, execFileSync} from 'node:child_process';
+import {mkdtempSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 
-import { fresh } from './wait.mjs';
+import {fresh} from './wait.mjs';
 
 const run = promisify(execFile);
 const tool = fileURLToPath(new URL('../../../tools/private-postgres', import.meta.url));
@@ -19,14 +19,10 @@ export class Cluster {
     this.start();
   }
 
-  start() {
-    this.url = execFileSync(tool, ['start', this.directory], { encoding: 'utf8' }).trim();
-  }
+  start() { this.url = execFileSync(tool, ['start', this.directory], {encoding: 'utf8'}).trim(); }
 
   // Ends it as a power cut would.
-  kill() {
-    execFileSync(tool, ['kill', this.directory]);
-  }
+  kill() { execFileSync(tool, ['kill', this.directory]); }
 
   remove() {
     if (this.removed) return;
@@ -49,14 +45,12 @@ export async function freshDatabase(clusterUrl = sharedUrl()) {
 }
 
 export class Database {
-  constructor(url) {
-    this.url = url;
-  }
+  constructor(url) { this.url = url; }
 
   // Runs a statement; what psql prints, unaligned.
   async run(sql) {
-    const { stdout } = await run('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', sql, this.url],
-      { maxBuffer: 1 << 28 });
+    const {stdout} = await run(
+        'psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', sql, this.url], {maxBuffer: 1 << 28});
     return stdout.trim();
   }
 
@@ -73,8 +67,8 @@ export class Database {
   }
 
   async count(user) {
-    return Number(await this.run(
-      `SELECT count(*) FROM sync_changes WHERE user_id = ${quote(user)}`));
+    return Number(
+        await this.run(`SELECT count(*) FROM sync_changes WHERE user_id = ${quote(user)}`));
   }
 
   // Stores a row as another program might; columns that are left out get their defaults.
@@ -85,4 +79,4 @@ export class Database {
   }
 }
 
-const quote = (text) => `'${String(text).replaceAll("'", "''")}'`;
+const quote = (text) => `'${String(text).replaceAll('\'', '\'\'')}'`;

@@ -1,13 +1,13 @@
 // Bytes on a socket, as no HTTP library would send them.
-import { once } from 'node:events';
+import {once} from 'node:events';
 import net from 'node:net';
 
-import { until } from './wait.mjs';
+import {until} from './wait.mjs';
 
 export class RawSocket {
   static async connect(port) {
     const raw = new RawSocket();
-    raw.socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    raw.socket = net.connect({host: '127.0.0.1', port, allowHalfOpen: true});
     raw.received = Buffer.alloc(0);
     raw.socket.on('data', (data) => { raw.received = Buffer.concat([raw.received, data]); });
     raw.socket.on('end', () => { raw.ended = true; });
@@ -24,30 +24,29 @@ export class RawSocket {
   }
 
   // The next answer: {status, reason, headers, body}; `head`: it has no body.
-  async response({ head = false, seconds = 30 } = {}) {
+  async response({head = false, seconds = 30} = {}) {
     const response = await until('an answer comes', () => {
       const whole = this.#parse(head);
       if (!whole && (this.ended || this.closed)) {
-        throw new Error(`closed without an answer (${this.error?.code ?? 'end'}): ` +
-          this.received.toString('latin1').slice(0, 200));
+        throw new Error(
+            `closed without an answer (${this.error?.code ?? 'end'}): ` +
+            this.received.toString('latin1').slice(0, 200));
       }
       return whole;
-    }, { seconds, everyMs: 5 });
+    }, {seconds, everyMs: 5});
     this.received = this.received.subarray(response.size);
     return response;
   }
 
   // Waits for the server's end of the connection, which must not be a reset.
-  async end({ seconds = 30 } = {}) {
-    await until('the server closes', () => this.ended || this.closed, { seconds, everyMs: 5 });
+  async end({seconds = 30} = {}) {
+    await until('the server closes', () => this.ended || this.closed, {seconds, everyMs: 5});
     const error = this.error;
     this.destroy();
     if (error) throw error;
   }
 
-  destroy() {
-    this.socket.destroy();
-  }
+  destroy() { this.socket.destroy(); }
 
   #parse(head) {
     const headEnd = this.received.indexOf('\r\n\r\n');
@@ -66,8 +65,13 @@ export class RawSocket {
     const size = headEnd + 4 + (bare ? 0 : Number(headers['content-length']));
     if (Number.isNaN(size)) throw new Error('an answer without Content-Length');
     if (this.received.length < size) return undefined;
-    return { status: Number(status), reason, headers, size,
-      body: this.received.subarray(headEnd + 4, size).toString('utf8') };
+    return {
+      status: Number(status),
+      reason,
+      headers,
+      size,
+      body: this.received.subarray(headEnd + 4, size).toString('utf8')
+    };
   }
 }
 

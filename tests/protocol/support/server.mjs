@@ -1,35 +1,44 @@
 // A server under test: a process of its own on a free port, with a database of its own.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import {spawn} from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
 import readline from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import {fileURLToPath} from 'node:url';
 
-import { Client, request } from './client.mjs';
-import { freshDatabase } from './postgres.mjs';
-import { JwksFile, Key, seconds } from './tokens.mjs';
-import { fresh, until } from './wait.mjs';
+import {Client, request} from './client.mjs';
+import {freshDatabase} from './postgres.mjs';
+import {JwksFile, Key, seconds} from './tokens.mjs';
+import {fresh, until} from './wait.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const binary =
-  path.join(process.env.MANA_SYNC_BUILD ?? path.join(root, 'build'), 'src/server/mana-sync');
+    path.join(process.env.MANA_SYNC_BUILD ?? path.join(root, 'build'), 'src/server/mana-sync');
 const inherited = ['PATH', 'ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TZ'];
+
+// What still runs when a file's tests are over, whatever became of them, ends with them.
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 // The process alone, for tests of how it starts and ends. Nothing is set but what `env` says.
 export class Process {
   constructor(env, args = []) {
     const base = Object.fromEntries(
-      inherited.filter((name) => name in process.env).map((name) => [name, process.env[name]]));
-    this.child = spawn(binary, args, { env: { ...base, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+        inherited.filter((name) => name in process.env).map((name) => [name, process.env[name]]));
+    this.child = spawn(binary, args, {env: {...base, ...env}, stdio: ['ignore', 'pipe', 'pipe']});
     this.stdout = '';
     this.log = [];
     this.child.stdout.on('data', (data) => { this.stdout += data; });
-    readline.createInterface({ input: this.child.stderr }).on('line', (line) => this.#onLine(line));
-    this.child.on('close', (code, signal) => { this.end = { code, signal }; });
+    readline.createInterface({input: this.child.stderr}).on('line', (line) => this.#onLine(line));
+    running.add(this.child);
+    this.child.on('close', (code, signal) => {
+      running.delete(this.child);
+      this.end = {code, signal};
+    });
     // A test that failed before it stopped its server must not keep the run waiting.
     for (const handle of [this.child, this.child.stdout, this.child.stderr]) handle.unref();
-    process.on('exit', () => this.child.kill('SIGKILL'));
   }
 
   #onLine(line) {
@@ -38,17 +47,16 @@ export class Process {
     try {
       const event = JSON.parse(line);
       if (event.event === 'listening') this.port = event.port;
-    } catch { /* a sanitizer's report, or a line of --check-config */ }
+    } catch { /* a sanitizer's report, or a line of --check-config */
+    }
   }
 
-  get text() {
-    return this.log.join('\n');
-  }
+  get text() { return this.log.join('\n'); }
 
   // Waits for its end; a process that does not end is killed and fails the test.
   async exit(what = 'the process ends') {
     try {
-      await until(what, () => this.end, { seconds: 40 });
+      await until(what, () => this.end, {seconds: 40});
     } finally {
       this.child.kill('SIGKILL');
     }
@@ -57,22 +65,28 @@ export class Process {
 }
 
 export class Server {
-  // `env`: variables beside those that every server here gets; null leaves one of those out.
+  // `env`: variables beside, or in place of, those that every server here gets.
   // `ready: false` returns as soon as it listens, whatever /health says.
-  static async start({ env = {}, database, ready = true } = {}) {
+  static async start({env = {}, database, ready = true} = {}) {
     const server = new Server();
     server.database = database ?? await freshDatabase();
     server.key = new Key('test-key');
     server.jwks = new JwksFile(server.key);
-    server.env = { DATABASE_URL: server.database.url, JWKS_URL: server.jwks.url, PORT: '0',
-      MANA_SYNC_LISTEN_ADDRESS: '127.0.0.1', MANA_SYNC_LOG_LEVEL: 'info', ...env };
-    await server.startAgain({ ready });
+    server.env = {
+      DATABASE_URL: server.database.url,
+      JWKS_URL: server.jwks.url,
+      PORT: '0',
+      MANA_SYNC_LISTEN_ADDRESS: '127.0.0.1',
+      MANA_SYNC_LOG_LEVEL: 'info',
+      ...env
+    };
+    await server.startAgain({ready});
     return server;
   }
 
   // After stop() or kill(): with the same settings, on the same port.
-  async startAgain({ ready = true } = {}) {
-    this.process = new Process({ ...this.env, PORT: String(this.port ?? this.env.PORT) });
+  async startAgain({ready = true} = {}) {
+    this.process = new Process({...this.env, PORT: String(this.port ?? this.env.PORT)});
     this.port = await until('the server listens', () => {
       if (this.process.end) throw new Error(`the server ended:\n${this.process.text}`);
       return this.process.port;
@@ -83,7 +97,7 @@ export class Server {
   async ready() {
     await until('/health says 200', async () => {
       if (this.process.end) throw new Error(`the server ended:\n${this.process.text}`);
-      const { status } = await this.get('/health').catch(() => ({}));
+      const {status} = await this.get('/health').catch(() => ({}));
       return status === 200;
     });
   }
@@ -92,7 +106,7 @@ export class Server {
   async stop(signal = 'SIGTERM') {
     this.process.child.kill(signal);
     const end = await this.process.exit('the server ends');
-    assert.deepEqual(end, { code: 0, signal: null }, `not a clean end:\n${this.process.text}`);
+    assert.deepEqual(end, {code: 0, signal: null}, `not a clean end:\n${this.process.text}`);
   }
 
   async restart() {
@@ -104,27 +118,24 @@ export class Server {
     this.process.child.kill('SIGKILL');
     await this.process.exit();
     // The kernel closes the sockets of an io_uring a moment after its process has ended.
-    await until('the port is free again', () => new Promise((resolve) => {
-      const probe = net.createServer().on('error', () => resolve(false));
-      probe.listen(this.port, '127.0.0.1', () => probe.close(() => resolve(true)));
-    }), { everyMs: 2 });
+    await until(
+        'the port is free again',
+        () => new Promise((resolve) => {
+          const probe = net.createServer().on('error', () => resolve(false));
+          probe.listen(this.port, '127.0.0.1', () => probe.close(() => resolve(true)));
+        }),
+        {everyMs: 2});
   }
 
   token(user, claims = {}) {
-    return this.key.token({ sub: user, iat: seconds(), exp: seconds() + 3600, ...claims });
+    return this.key.token({sub: user, iat: seconds(), exp: seconds() + 3600, ...claims});
   }
 
   // A client of a new user, unless told otherwise.
-  client(options = {}) {
-    return new Client(this, { user: fresh('user'), ...options });
-  }
+  client(options = {}) { return new Client(this, {user: fresh('user'), ...options}); }
 
   // A request without a client: {status, headers, text}.
-  request(options) {
-    return request({ port: this.port, ...options });
-  }
+  request(options) { return request({port: this.port, ...options}); }
 
-  get(path, headers = {}) {
-    return this.request({ path, headers });
-  }
+  get(path, headers = {}) { return this.request({path, headers}); }
 }

@@ -1,13 +1,13 @@
 // An issuer: Ed25519 keys, their JWKS, and tokens, well made or not.
-import { generateKeyPairSync, sign } from 'node:crypto';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {generateKeyPairSync, sign} from 'node:crypto';
+import {mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import {pathToFileURL} from 'node:url';
 
 export const base64url = (data) => Buffer.from(data).toString('base64url');
 const asBytes = (part) =>
-  (typeof part === 'string' || Buffer.isBuffer(part) ? part : JSON.stringify(part));
+    (typeof part === 'string' || Buffer.isBuffer(part) ? part : JSON.stringify(part));
 
 export class Key {
   constructor(kid) {
@@ -16,18 +16,18 @@ export class Key {
   }
 
   get jwk() {
-    return { ...this.publicKey.export({ format: 'jwk' }), kid: this.kid, alg: 'EdDSA', use: 'sig' };
+    return {...this.publicKey.export({format: 'jwk'}), kid: this.kid, alg: 'EdDSA', use: 'sig'};
   }
 
   // `header` and `claims` are objects, or text or bytes to be signed as they stand.
-  token(claims, header = { alg: 'EdDSA', typ: 'JWT', kid: this.kid }) {
+  token(claims, header = {alg: 'EdDSA', typ: 'JWT', kid: this.kid}) {
     const signed = `${base64url(asBytes(header))}.${base64url(asBytes(claims))}`;
     return `${signed}.${base64url(sign(null, Buffer.from(signed), this.privateKey))}`;
   }
 }
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'mana-sync-keys-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+process.on('exit', () => rmSync(directory, {recursive: true, force: true}));
 
 // A JWKS file that can be rewritten.
 export class JwksFile {
@@ -39,7 +39,7 @@ export class JwksFile {
 
   // `keys`: Keys, or JWKs as they shall stand there.
   write(...keys) {
-    const set = { keys: keys.map((key) => (key instanceof Key ? key.jwk : key)) };
+    const set = {keys: keys.map((key) => (key instanceof Key ? key.jwk : key))};
     writeFileSync(`${this.path}.new`, JSON.stringify(set));
     renameSync(`${this.path}.new`, this.path);
   }

@@ -1,15 +1,15 @@
 // Tests wait for what they want to see, never for time to pass.
-import { test as nodeTest } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
+import {test as nodeTest} from 'node:test';
+import {setTimeout as pause} from 'node:timers/promises';
 
 // Node's test(), with a bound: a server that never answers fails a test and not the whole run.
 export function test(name, options, fn) {
   if (typeof options === 'function') [options, fn] = [{}, options];
-  nodeTest(name, { timeout: 60_000, ...options }, fn);
+  nodeTest(name, {timeout: 60_000, ...options}, fn);
 }
 
 // Calls `probe` until it returns something true, and returns that. `what` names the condition.
-export async function until(what, probe, { seconds = 30, everyMs = 20 } = {}) {
+export async function until(what, probe, {seconds = 30, everyMs = 20} = {}) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const value = await probe();
