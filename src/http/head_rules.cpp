@@ -7,6 +7,7 @@ namespace mana_sync::http {
 namespace {
 
 constexpr Refusal kBadLine{400, "malformed request line"};
+constexpr Refusal kTunnel{400, "CONNECT is not served here"};
 constexpr Refusal kBadTarget{400, "malformed request target"};
 constexpr Refusal kBadVersion{505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
 constexpr Refusal kBadHost{400, "Host must be there once and name a host"};
@@ -15,8 +16,10 @@ constexpr Refusal kTwoLengths{400, "more than one Content-Length"};
 constexpr Refusal kLengthAndCoding{400, "both Content-Length and Transfer-Encoding"};
 constexpr Refusal kBadCoding{400, "the only Transfer-Encoding understood is chunked"};
 constexpr Refusal kOldCoding{400, "Transfer-Encoding in HTTP/1.0"};
-constexpr Refusal kEncodedBody{415, "a request body must not have a Content-Encoding"};
+constexpr Refusal kEncoded{415, "a request must not have a Content-Encoding"};
 constexpr Refusal kBadExpectation{417, "the only Expect understood is 100-continue"};
+
+constexpr uint64_t kPortMax = 65'535;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -63,13 +66,14 @@ std::optional<Refusal> read_target(std::string_view target, Request& request) {
   return std::nullopt;
 }
 
-std::optional<uint64_t> parse_length(std::string_view text) {
-  uint64_t length = 0;
+// Digits alone.
+std::optional<uint64_t> parse_number(std::string_view text) {
+  uint64_t number = 0;
   const char* const end = text.data() + text.size();
   if (text.empty() || !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
-  const auto [stop, error] = std::from_chars(text.data(), end, length);
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || stop != end) return std::nullopt;
-  return length;
+  return number;
 }
 
 // The headers that have a rule, gathered in one pass.
@@ -105,7 +109,7 @@ void see(std::string_view name, std::string_view value, Seen& seen) {
       return;
     case 16:
       if (!equals_ignore_case(name, "content-encoding")) return;
-      seen.encoded = seen.encoded || !(value.empty() || equals_ignore_case(value, "identity"));
+      seen.encoded = true;
       return;
     case 17:
       if (!equals_ignore_case(name, "transfer-encoding")) return;
@@ -121,7 +125,7 @@ std::optional<Refusal> read_framing(const Seen& seen, int version_minor, Framing
   if (seen.lengths > 0 && seen.codings > 0) return kLengthAndCoding;
   if (seen.lengths > 1) return kTwoLengths;
   if (seen.lengths == 1) {
-    const auto length = parse_length(seen.length);
+    const auto length = parse_number(seen.length);
     if (!length.has_value()) return kBadLength;
     framing.content_length = *length;
   }
@@ -158,6 +162,7 @@ std::optional<Refusal> read_request_line(std::string_view line, Request& request
   request.version_minor = version.back() - '0';
   request.method_name = line.substr(0, first);
   request.method = method_of(request.method_name);
+  if (request.method_name == "CONNECT") return kTunnel;
   return read_target(target, request);
 }
 
@@ -172,7 +177,7 @@ std::expected<Framing, Refusal> check_headers(const Request& request) {
   if (const auto refusal = read_framing(seen, request.version_minor, framing)) {
     return std::unexpected(*refusal);
   }
-  if (seen.encoded && framing.has_body()) return std::unexpected(kEncodedBody);
+  if (seen.encoded) return std::unexpected(kEncoded);
   if (seen.unknown_expectation) return std::unexpected(kBadExpectation);
   // RFC 9110 §10.1.1: a 1.0 client cannot mean it.
   framing.expects_continue = seen.continues && !is_old;
@@ -203,8 +208,11 @@ bool is_valid_host(std::string_view host) {
   }
   port = host.substr(name_bytes);
   if (port.empty()) return true;
-  return port.front() == ':' && port.size() <= 6 &&
-         std::all_of(port.begin() + 1, port.end(), is_digit);
+  if (port.front() != ':' || port.size() > 6) return false;
+  port.remove_prefix(1);
+  if (port.empty()) return true;  // RFC 3986 §3.2.3
+  const auto number = parse_number(port);
+  return number.has_value() && *number <= kPortMax;
 }
 
 }  // namespace mana_sync::http

@@ -21,14 +21,15 @@ struct Framing {
 };
 
 // Reads `GET /path?query HTTP/1.1` (no line end) into `request`: method, path, query, version. Of
-// an absolute target (RFC 9112 §3.2.2) the path is left. Exactly one space between the parts; 505
-// for a version other than 1.0 and 1.1.
+// an absolute target (RFC 9112 §3.2.2) the path is left. Exactly one space between the parts; 400
+// for CONNECT, 505 for a version other than 1.0 and 1.1. REQUIRES: a method that is there is a
+// token.
 [[nodiscard]] std::optional<Refusal> read_request_line(std::string_view line, Request& request);
 
 // Checks Host, Content-Length, Transfer-Encoding, Content-Encoding and Expect.
 [[nodiscard]] std::expected<Framing, Refusal> check_headers(const Request& request);
 
-// `host`, `host:port`, `[v6]:port`; not empty.
+// `host`, `host:port`, `[v6]:port`; not empty; no port over 65535.
 [[nodiscard]] bool is_valid_host(std::string_view host);
 
 // Whether `text` ends with `HTTP/` and a version of the form `1.1`.

@@ -10,6 +10,8 @@ constexpr Refusal kBareLineFeed{400, "a LF without CR in the request head"};
 constexpr Refusal kControlByte{400, "a control byte in the request head"};
 constexpr Refusal kFolded{400, "a folded header line"};
 constexpr Refusal kNoName{400, "a header without a name"};
+constexpr Refusal kBadMethod{400, "malformed request method"};
+constexpr Refusal kBadName{400, "malformed header name, or no colon behind it"};
 constexpr Refusal kTooManyHeaders{431, "too many headers"};
 
 }  // namespace
@@ -23,8 +25,19 @@ LineScanner::Scan LineScanner::scan(std::string_view bytes) {
           state_ = State::kBeforeLineFeed;
           break;
         }
+        if (!is_token_byte(c)) return {Verdict::kRefused, i, kBadMethod};
+        state_ = State::kMethod;
+        break;
+      case State::kMethod:
+        if (is_token_byte(c)) break;
+        if (c != ' ') return {Verdict::kRefused, i, kBadMethod};
         state_ = State::kText;
-        [[fallthrough]];
+        break;
+      case State::kName:
+        if (is_token_byte(c)) break;
+        if (c != ':') return {Verdict::kRefused, i, kBadName};
+        state_ = State::kText;
+        break;
       case State::kText:
         if (is_line_text(c)) break;
         if (c == '\n') return {Verdict::kRefused, i, kBareLineFeed};
@@ -43,12 +56,11 @@ LineScanner::Scan LineScanner::scan(std::string_view bytes) {
         }
         if (c == ' ' || c == '\t') return {Verdict::kRefused, i, kFolded};
         if (c == ':') return {Verdict::kRefused, i, kNoName};
-        if (c == '\n') return {Verdict::kRefused, i, kBareLineFeed};
-        if (!is_line_text(c)) return {Verdict::kRefused, i, kControlByte};
+        if (!is_token_byte(c)) return {Verdict::kRefused, i, kBadName};
         if (++header_lines_ > limits::kHeaderCountMax) {
           return {Verdict::kRefused, i, kTooManyHeaders};
         }
-        state_ = State::kText;
+        state_ = State::kName;
         break;
       case State::kFinalLineFeed:
         if (c != '\n') return {Verdict::kRefused, i, kBareCarriageReturn};

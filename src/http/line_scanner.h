@@ -1,5 +1,5 @@
 // Reads a header block (or the trailers of a chunked body) byte by byte, beside llhttp: finds its
-// end, and refuses what PROTOCOL 9.3 calls ambiguous and llhttp lets pass.
+// end, and refuses what PROTOCOL 9.3 calls ambiguous and llhttp lets pass, or does not read.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,12 @@ namespace mana_sync::http {
   return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
 }
 
+// RFC 9110 §5.6.2: what methods and names of headers are made of.
+[[nodiscard]] constexpr bool is_token_byte(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
 class LineScanner {
  public:
   enum class Verdict { kMore, kEnd, kRefused };
@@ -27,9 +33,10 @@ class LineScanner {
     Refusal refusal;
   };
 
-  // A request line (empty lines before it are skipped, RFC 9112 §2.2), then header lines.
+  // A request line (empty lines before it are skipped, RFC 9112 §2.2) whose method is a token and
+  // ends at the first space, then header lines.
   void begin_head() { restart(State::kBefore); }
-  // Header lines alone.
+  // Header lines alone: a name that is a token, its colon, anything.
   void begin_trailers() { restart(State::kLineStart); }
 
   // The next bytes of the block. REQUIRES: no kEnd or kRefused since the last begin.
@@ -39,7 +46,9 @@ class LineScanner {
   enum class State : uint8_t {
     kBefore,          // no byte of the request line yet
     kBeforeLineFeed,  // CR of an empty line before it
-    kText,            // in a line
+    kMethod,          // in the request line's first word
+    kName,            // in a header's name
+    kText,            // in the rest of a line
     kLineFeed,        // after a line's CR
     kLineStart,       // after a line's end
     kFinalLineFeed,   // after the empty line's CR

@@ -49,6 +49,7 @@ void Parser::begin() {
   llhttp_.data = this;
   scanner_.begin_head();
   phase_ = Phase::kHead;
+  method_ended_ = false;
   headers_complete_ = false;
   message_complete_ = false;
   name_is_open_ = false;
@@ -86,7 +87,7 @@ Parser::Step Parser::feed_head(std::string_view bytes) {
   const auto scan = scanner_.scan(bytes.substr(0, limits::kHeaderBlockBytesMax - before));
   head_.append(bytes.data(), scan.bytes);
   // Even if the scanner refuses what follows: Origin may be among these bytes.
-  const bool accepted = execute(std::string_view(head_).substr(before));
+  const bool accepted = execute_head(before);
   if (!accepted) return refuse(refusal_, scan.bytes);
   if (scan.verdict == LineScanner::Verdict::kRefused) return refuse(scan.refusal, scan.bytes);
   if (scan.verdict == LineScanner::Verdict::kEnd) return finish_head(scan.bytes);
@@ -159,6 +160,18 @@ Parser::Step Parser::complete(size_t consumed) {
   return {Event::kComplete, consumed};
 }
 
+// llhttp knows a list of methods, refuses all others, and reads on in another way behind some: what
+// it gets is GET, whichever token the scanner has found (PROTOCOL 9.1).
+bool Parser::execute_head(size_t offset) {
+  if (!method_ended_) {
+    offset = head_.find(' ', offset);
+    if (offset == std::string::npos) return true;
+    method_ended_ = true;
+    if (!execute("GET")) return false;
+  }
+  return execute(std::string_view(head_).substr(offset));
+}
+
 bool Parser::execute(std::string_view bytes) {
   if (bytes.empty()) return true;
   const llhttp_errno_t error = llhttp_execute(&llhttp_, bytes.data(), bytes.size());
@@ -171,8 +184,6 @@ bool Parser::execute(std::string_view bytes) {
     if (ends_with_version(std::string_view(head_).substr(0, head_.size() - unread))) {
       refusal_ = kBadVersion;
     }
-  } else if (error == HPE_PAUSED_H2_UPGRADE) {
-    refusal_ = kBadVersion;
   } else if (const char* reason = llhttp_get_error_reason(&llhttp_); reason != nullptr) {
     refusal_.message = reason;
   }

@@ -82,7 +82,10 @@ class Parser {
   Step refuse(const Refusal& refusal, size_t consumed = 0);
   Step complete(size_t consumed);
 
-  // False: llhttp refuses, and refusal_ is set.
+  // Gives llhttp the head from `offset` on, with GET in the method's place. False: llhttp refuses,
+  // and refusal_ is set.
+  bool execute_head(size_t offset);
+  // The same for bytes as they are.
   bool execute(std::string_view bytes);
   void set_views();
   [[nodiscard]] std::string_view text(Span span) const;
@@ -93,6 +96,8 @@ class Parser {
   llhttp_t llhttp_;
   LineScanner scanner_;
   Phase phase_ = Phase::kHead;
+  // True exactly when the space behind the method has been read, and llhttp with it.
+  bool method_ended_ = false;
   // True exactly when llhttp has come to the end of the headers; takes it for the
   // end of the request.
   bool headers_complete_ = false;

@@ -188,6 +188,15 @@ TEST_F(HttpServer, RefusalAtTheHeadKeepsAConnectionWithoutABody) {
   EXPECT_EQ(exchange(client, kGet).status, 200);
 }
 
+TEST_F(HttpServer, LeavesUnknownMethodsToTheHandler) {  // PROTOCOL 9.1
+  Client& client = connect();
+  EXPECT_EQ(exchange(client, "FOO /a HTTP/1.1\r\nHost: a\r\n\r\n").status, 404);
+  EXPECT_EQ(exchange(client, "QUERY /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").status,
+            404);
+  EXPECT_EQ(exchange(client, kGet).status, 200) << "the connection is kept";
+  EXPECT_EQ(handler_.requests, (std::vector<std::string>{"/a", "/b", "/echo"}));
+}
+
 TEST_F(HttpServer, IgnoresUpgrades) {
   Client& client = connect();
   EXPECT_EQ(exchange(client,
