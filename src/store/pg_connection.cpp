@@ -152,8 +152,10 @@ void PgConnection::continue_connect() {
 
 void PgConnection::prepare() {
   state_ = State::kPreparing;
+  Params settings;
+  settings.add_text(std::to_string(options_.statement_timeout_ms));
   bool sent = PQsetnonblocking(conn_, 1) == 0 && PQenterPipelineMode(conn_) == 1 &&
-              send_call({&statements::session_setup(), {}});
+              send_call({&statements::session_setup(), std::move(settings)});
   for (const Statement* statement : options_.prepare) {
     sent = sent &&
            PQsendPrepare(conn_, statement->name.c_str(), statement->sql.c_str(), 0, nullptr) == 1;

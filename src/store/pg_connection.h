@@ -82,6 +82,8 @@ class PgConnection {
     std::vector<const Statement*> prepare;
     // An answer that takes longer counts as a lost connection; 0: never.
     int64_t answer_timeout_ms = 0;
+    // PostgreSQL itself ends a statement after this (SQLSTATE 57014); 0: never.
+    int64_t statement_timeout_ms = 0;
     std::function<void()> on_up;    // ready for submit()
     std::function<void()> on_down;  // was up, is not any more; after all its answers
   };

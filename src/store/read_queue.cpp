@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "mana_sync/base/limits.h"
@@ -11,9 +12,15 @@
 namespace mana_sync::store {
 
 using std::chrono::milliseconds;
+namespace {
+
+// statement_timeout, or an operator who ended it: it would last as long again.
+constexpr std::string_view kQueryCanceled = "57014";
+
+}  // namespace
 
 ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
-                     std::function<void()> on_change)
+                     std::function<void()> on_change, int64_t statement_timeout_ms)
     : loop_(loop),
       on_change_(std::move(on_change)),
       reads_total_(loop.metrics().counter("mana_sync_reads_total", "Reads sent to PostgreSQL.")),
@@ -26,8 +33,10 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
                   .url = url,
                   .prepare = {&statements::page(), &statements::page_of_table(),
                               &statements::page_of_tables(), &statements::load_chunk(),
-                              &statements::lookup_values(), &statements::lookup_inserts()},
+                              &statements::lookup_values(), &statements::lookup_all_values(),
+                              &statements::lookup_inserts()},
                   .answer_timeout_ms = limits::kRequestDeadlineMs,
+                  .statement_timeout_ms = statement_timeout_ms,
                   .on_up =
                       [this] {
                         on_change_();
@@ -85,14 +94,14 @@ void ReadQueue::dispatch() {
   }
 }
 
-PgConnection* ReadQueue::free_connection() {
-  for (size_t i = 0; i < connections_.size(); ++i) {
-    PgConnection& connection = *connections_[next_connection_++ % connections_.size()];
-    if (connection.is_up() && connection.in_flight() < limits::kReadsInFlightMax) {
-      return &connection;
-    }
+// The one with the fewest reads in flight: behind a slow read nothing waits that need not.
+PgConnection* ReadQueue::free_connection() const {
+  PgConnection* best = nullptr;
+  for (const auto& connection : connections_) {
+    if (!connection->is_up() || connection->in_flight() >= limits::kReadsInFlightMax) continue;
+    if (best == nullptr || connection->in_flight() < best->in_flight()) best = connection.get();
   }
-  return nullptr;
+  return best;
 }
 
 void ReadQueue::on_answer(const std::shared_ptr<Read>& read, const Answer& answer) {
@@ -106,14 +115,15 @@ void ReadQueue::on_answer(const std::shared_ptr<Read>& read, const Answer& answe
         waiting_.push_front(read);
         break;
       case Answer::Kind::kFailed:
-        if (is_transient(answer.sqlstate)) {
+        if (is_transient(answer.sqlstate) && answer.sqlstate != kQueryCanceled) {
           retry(read);
           break;
         }
         loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
         std::exchange(read->done, nullptr)(
-            fail(ErrorCode::kInternal,
-                 fmt::format("the database failed a read (SQLSTATE {})", answer.sqlstate)));
+            answer.sqlstate == kQueryCanceled
+                ? fail(ErrorCode::kUnavailable, "the database did not answer in time")
+                : fail(ErrorCode::kInternal, "the database failed a read"));
         break;
     }
   }

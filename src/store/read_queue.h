@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/result.h"
 #include "mana_sync/net/loop.h"
 #include "mana_sync/sync/store_port.h"
@@ -21,12 +22,14 @@ namespace mana_sync::store {
 class ReadQueue {
  public:
   // One result for each call; kUnavailable when full, or when no answer came within
-  // limits::kRequestDeadlineMs; kInternal when PostgreSQL refused the statement.
+  // limits::kRequestDeadlineMs or PostgreSQL ended a statement; kInternal when it refused one.
   using Done = std::move_only_function<void(Result<std::span<const PgResult>>)>;
 
-  // `loop` must outlive it; `on_change`: is_up() may be different. `connections` >= 1.
+  // `loop` must outlive it; `on_change`: is_up() may be different. `connections` >= 1. PostgreSQL
+  // ends a statement after `statement_timeout_ms`, so that nothing runs on for nobody.
   ReadQueue(net::Loop& loop, const std::string& url, int connections,
-            std::function<void()> on_change);
+            std::function<void()> on_change,
+            int64_t statement_timeout_ms = limits::kReadStatementTimeoutMs);
   ~ReadQueue() { close(); }
   ReadQueue(const ReadQueue&) = delete;
   ReadQueue& operator=(const ReadQueue&) = delete;
@@ -56,7 +59,7 @@ class ReadQueue {
   };
 
   void dispatch();
-  [[nodiscard]] PgConnection* free_connection();
+  [[nodiscard]] PgConnection* free_connection() const;
   [[nodiscard]] bool is_held(const sync::StreamName& stream) const;
   void on_answer(const std::shared_ptr<Read>& read, const Answer& answer);
   void retry(const std::shared_ptr<Read>& read);
@@ -66,7 +69,6 @@ class ReadQueue {
   net::Loop& loop_;
   const std::function<void()> on_change_;
   std::vector<std::unique_ptr<PgConnection>> connections_;
-  size_t next_connection_ = 0;  // round robin
   std::deque<std::shared_ptr<Read>> waiting_;
   std::vector<std::shared_ptr<Read>> in_flight_;
   std::vector<sync::StreamName> held_;  // a few at most, and only in bad times

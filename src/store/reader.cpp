@@ -1,8 +1,10 @@
 #include "reader.h"
 
+#include <absl/container/flat_hash_map.h>
 #include <fmt/format.h>
 
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "mana_sync/base/limits.h"
@@ -44,27 +46,71 @@ void drop_incomplete_group(DecodedRows& decoded, size_t rows_max) {
   }
 }
 
-Call values_call(const sync::LookupQuery& query) {
-  const auto& cells = query.cells;
+// Cells that are asked for with one statement, and their places in the query.
+struct AskedCells {
+  std::vector<const sync::CellName*> cells;
+  std::vector<size_t> places;
+};
+
+// How the values are looked up: what is read of a record does not grow with the cells asked of it.
+struct SplitCells {
+  AskedCells one_by_one;
+  AskedCells by_record;
+};
+
+SplitCells split(const std::vector<sync::CellName>& cells) {
+  using Record = std::pair<std::string_view, std::string_view>;
+  absl::flat_hash_map<Record, size_t> counts;
+  for (const sync::CellName& cell : cells) ++counts[Record(cell.table, cell.record)];
+  SplitCells split;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const size_t count = counts[Record(cells[i].table, cells[i].record)];
+    AskedCells& asked =
+        count > limits::kLookupCellsOneByOneMax ? split.by_record : split.one_by_one;
+    asked.cells.push_back(&cells[i]);
+    asked.places.push_back(i);
+  }
+  return split;
+}
+
+Call values_call(const Statement& statement, const sync::StreamName& stream,
+                 const std::vector<const sync::CellName*>& cells) {
   Params params;
-  params.add_text(query.stream.user_id)
-      .add_text(query.stream.app_id)
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].table; }))
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].record; }))
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].field; }))
+  params.add_text(stream.user_id)
+      .add_text(stream.app_id)
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->table; }))
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->record; }))
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->field; }))
       .add_int8(static_cast<int64_t>(limits::kLookupBytesMax));
-  return {&statements::lookup_values(), std::move(params)};
+  return {&statement, std::move(params)};
+}
+
+// Puts what values_call() found where it was asked for; false: it does not fit.
+bool take_values(const PgResult& found, const std::vector<size_t>& places, sync::Lookup& lookup) {
+  constexpr int kPlace = 0;
+  constexpr int kValue = 1;
+  constexpr int kFits = 2;
+  for (int row = 0; row < found.rows(); ++row) {
+    if (!found.boolean(row, kFits)) return false;
+    if (found.is_null(row, kValue)) continue;
+    const size_t place = static_cast<size_t>(found.int8(row, kPlace)) - 1;
+    lookup.values[places[place]] = found.text(row, kValue);
+  }
+  return true;
 }
 
 Call inserts_call(const sync::LookupQuery& query) {
   const auto& records = query.records;
+  BinaryArray data(ElementType::kJsonb, records.size());
+  for (const sync::RecordName& record : records) data.add_jsonb(record.data);
   Params params;
   params.add_text(query.stream.user_id)
       .add_text(query.stream.app_id)
       .add_text(query.client_id)
       .add_array(text_array(records.size(), [&](size_t i) { return records[i].table; }))
       .add_array(text_array(records.size(), [&](size_t i) { return records[i].record; }))
-      .add_int8(static_cast<int64_t>(limits::kLookupRowsPerRecordMax))
+      .add_array(std::move(data))
+      .add_int8(static_cast<int64_t>(limits::kLookupRowsPerInsertMax))
       .add_int8(static_cast<int64_t>(limits::kLookupBytesMax));
   return {&statements::lookup_inserts(), std::move(params)};
 }
@@ -149,28 +195,29 @@ void Reader::load_chunk(std::shared_ptr<Load> load) {
 // --- Lookups
 
 void Reader::lookup(sync::LookupQuery query, sync::LookupCallback done) {
-  std::vector<Call> calls{values_call(query), inserts_call(query)};
-  queue_.read(query.stream, std::move(calls), [done = std::move(done)](auto results) mutable {
-    if (!results) return done(std::unexpected(std::move(results.error())));
-    const PgResult& values = (*results)[0];
-    const DecodedRows inserts = decode_rows((*results)[1]);
-    const auto too_large = [&done] {
-      done(fail(ErrorCode::kTooLarge, fmt::format("the stored values asked for exceed {} bytes",
-                                                  limits::kLookupBytesMax)));
-    };
-    if (inserts.is_cut) return too_large();
-    sync::Lookup lookup;
-    for (int row = 0; row < values.rows(); ++row) {
-      constexpr int kValue = 0;
-      constexpr int kFits = 1;
-      if (!values.boolean(row, kFits)) return too_large();
-      lookup.values.push_back(values.is_null(row, kValue)
-                                  ? std::nullopt
-                                  : std::optional<std::string>(values.text(row, kValue)));
-    }
-    lookup.inserts = inserts.rows;
-    done(std::move(lookup));
-  });
+  SplitCells cells = split(query.cells);
+  std::vector<Call> calls;
+  calls.push_back(values_call(statements::lookup_values(), query.stream, cells.one_by_one.cells));
+  calls.push_back(
+      values_call(statements::lookup_all_values(), query.stream, cells.by_record.cells));
+  calls.push_back(inserts_call(query));
+  queue_.read(query.stream, std::move(calls),
+              [one_by_one = std::move(cells.one_by_one.places),
+               by_record = std::move(cells.by_record.places),
+               done = std::move(done)](auto results) mutable {
+                if (!results) return done(std::unexpected(std::move(results.error())));
+                sync::Lookup lookup;
+                lookup.values.resize(one_by_one.size() + by_record.size());
+                const DecodedRows inserts = decode_rows((*results)[2]);
+                lookup.inserts = inserts.rows;
+                if (inserts.is_cut || !take_values((*results)[0], one_by_one, lookup) ||
+                    !take_values((*results)[1], by_record, lookup)) {
+                  return done(fail(ErrorCode::kTooLarge,
+                                   fmt::format("the stored values asked for exceed {} bytes",
+                                               limits::kLookupBytesMax)));
+                }
+                done(std::move(lookup));
+              });
 }
 
 }  // namespace mana_sync::store

@@ -20,8 +20,8 @@ class Reader {
   explicit Reader(ReadQueue& queue) : queue_(queue) {}
 
   // As in StorePort. Fails (kTooLarge) for more than limits::kTiedRowsMax rows of one stamp, and
-  // for a lookup of more than limits::kLookupBytesMax; of one record, a lookup finds the oldest
-  // limits::kLookupRowsPerRecordMax inserts.
+  // for a lookup of more than limits::kLookupBytesMax; for one insert, a lookup finds the newest
+  // limits::kLookupRowsPerInsertMax rows.
   void read_page(sync::PageQuery query, sync::PageCallback done);
   void load_stream(sync::StreamName stream, OnChunk on_chunk, LoadDone done);
   void lookup(sync::LookupQuery query, sync::LookupCallback done);

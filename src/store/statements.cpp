@@ -83,20 +83,22 @@ std::string load_chunk_sql() {
   return bounded(rows, "created_at, id", "$6::bigint");
 }
 
+// A delete is an edit of `deletedAt` (PROTOCOL 2.8), with the row's stamp for a time where another
+// program stored none (PROTOCOL 4.3).
+constexpr std::string_view kDeletedAt = R"(coalesce(
+           data -> 'deletedAt', field_timestamps -> 'deletedAt' -> 'at',
+           field_timestamps -> 'deletedAt', to_jsonb(to_char(
+             created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))))";
+
 std::string lookup_values_sql() {
-  // A delete is an edit of `deletedAt` (PROTOCOL 2.8), with the row's stamp for a time where
-  // another program stored none (PROTOCOL 4.3).
-  return R"(
-SELECT CASE WHEN fits THEN value END, fits
+  return fmt::format(R"(
+SELECT n, CASE WHEN fits THEN value END, fits
 FROM (
   SELECT n, value,
          coalesce(sum(octet_length(value)) OVER (ORDER BY n), 0) <= $6::bigint AS fits
   FROM (
     SELECT n, (
-      SELECT CASE WHEN op = 'delete' AND cell.field = 'deletedAt' THEN coalesce(
-                    data -> 'deletedAt', field_timestamps -> 'deletedAt' -> 'at',
-                    field_timestamps -> 'deletedAt', to_jsonb(to_char(
-                      created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')))
+      SELECT CASE WHEN op = 'delete' AND cell.field = 'deletedAt' THEN {}
                   ELSE coalesce(data -> cell.field, 'null') END::text
       FROM sync_changes
       WHERE user_id = $1::text AND app_id = $2::text AND table_name = cell.table_name
@@ -107,22 +109,77 @@ FROM (
     FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY
       AS cell (table_name, record_id, field, n) OFFSET 0
   ) AS cells
-) AS bounded
-ORDER BY n)";
+) AS bounded)",
+                     kDeletedAt);
+}
+
+std::string lookup_all_values_sql() {
+  // `places` tells for each asked field the cells that ask for it: a look into it, unlike a join,
+  // costs the same however wrong the planner guesses. Each row of `stored` is read once, and is
+  // whole before any value becomes text. A row that names a field twice tells by `rank` what
+  // counts. The values of a cell asked for many times are multiplied only where they fit.
+  return fmt::format(R"(
+WITH asked AS MATERIALIZED (
+  SELECT table_name, record_id, jsonb_object_agg(field, cells) AS places
+  FROM (
+    SELECT table_name, record_id, field, jsonb_agg(n) AS cells
+    FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY
+      AS cell (table_name, record_id, field, n)
+    GROUP BY table_name, record_id, field
+  ) AS fields
+  GROUP BY table_name, record_id
+)
+SELECT n::bigint, CASE WHEN fits THEN value END, fits
+FROM (
+  SELECT cells, value,
+         sum(octet_length(value)::bigint * jsonb_array_length(cells)) OVER () <= $6::bigint AS fits
+  FROM (
+    SELECT cells, value::text AS value
+    FROM (
+      SELECT DISTINCT ON (key COLLATE "C", table_name, record_id) cells, value
+      FROM asked, LATERAL (
+        SELECT key, value, rank, created_at, places -> key AS cells
+        FROM (
+          SELECT created_at, op, data, field_timestamps,
+                 CASE WHEN jsonb_typeof(data) = 'object' THEN data END AS fields,
+                 CASE WHEN jsonb_typeof(field_timestamps) = 'object'
+                      THEN field_timestamps END AS times
+          FROM sync_changes
+          WHERE user_id = $1::text AND app_id = $2::text AND table_name = asked.table_name
+            AND record_id = asked.record_id
+        ) AS stored, LATERAL (
+          SELECT 'deletedAt' AS key, {} AS value, 0 AS rank WHERE op = 'delete'
+          UNION ALL SELECT key, value, 1 FROM jsonb_each(fields)
+          UNION ALL SELECT key, 'null', 2 FROM jsonb_object_keys(times) AS time (key)
+        ) AS told
+        WHERE places ? key
+      ) AS named
+      ORDER BY key COLLATE "C", table_name, record_id, created_at DESC, rank
+    ) AS newest OFFSET 0
+  ) AS as_text
+) AS bounded, jsonb_array_elements_text(cells) AS cell (n))",
+                     kDeletedAt);
 }
 
 std::string lookup_inserts_sql() {
+  // What is_stored_insert (src/sync/stored_insert.h) asks of a row, as far as the row tells alone:
+  // it says when it was received (its stamp, rounded up to milliseconds), and otherwise what the
+  // insert says, or a part of it.
   const std::string rows = fmt::format(R"(
   SELECT written.* FROM
-    (SELECT DISTINCT * FROM unnest($4::text[], $5::text[]) AS asked (asked_table, asked_record))
-      AS asked,
+    (SELECT DISTINCT * FROM unnest($4::text[], $5::text[], $6::jsonb[])
+       AS asked (asked_table, asked_record, asked_data)) AS asked,
     LATERAL ({}
       AND table_name = asked_table AND record_id = asked_record AND client_id = $3::text
-      AND (op = 'insert' OR (op = 'update' AND
-           (data ? 'updatedAt' OR field_timestamps ? 'updatedAt')))
-    ORDER BY created_at LIMIT $6::bigint) AS written)",
+      AND op <> 'delete'
+      AND CASE WHEN data ->> 'updatedAt' = to_char(
+                 (created_at + interval '999 us') AT TIME ZONE 'UTC',
+                 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+               THEN CASE op WHEN 'insert' THEN data - '{{id,updatedAt}}'::text[] = asked_data
+                            ELSE data - '{{id,updatedAt}}'::text[] <@ asked_data END END
+    ORDER BY created_at DESC LIMIT $7::bigint) AS written)",
                                        stream_rows());
-  return bounded(rows, "created_at, id", "$7::bigint");
+  return bounded(rows, "created_at, id", "$8::bigint");
 }
 
 std::string batch_lock_filter() {
@@ -143,7 +200,7 @@ const Statement& session_setup() {
 SELECT set_config(name, value, false) FROM (VALUES
   ('default_transaction_isolation', 'read committed'), ('row_security', 'off'),
   ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'),
-  ('enable_bitmapscan', 'off'), ('jit', 'off'), ('statement_timeout', '0'), ('lock_timeout', '0'),
+  ('enable_bitmapscan', 'off'), ('jit', 'off'), ('statement_timeout', $1::text), ('lock_timeout', '0'),
   ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
 ) AS setting (name, value))"};
   return statement;
@@ -193,6 +250,11 @@ const Statement& load_chunk() {
 
 const Statement& lookup_values() {
   static const Statement statement{"lookup_values", lookup_values_sql()};
+  return statement;
+}
+
+const Statement& lookup_all_values() {
+  static const Statement statement{"lookup_all_values", lookup_all_values_sql()};
   return statement;
 }
 

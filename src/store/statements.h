@@ -20,7 +20,7 @@ inline constexpr int64_t kMigrationLock = 0x6d616e61'00000003;  // held while mi
 
 namespace statements {
 
-// On every new connection, before anything else.
+// On every new connection, before anything else. $1 statement_timeout in milliseconds, as text.
 [[nodiscard]] const Statement& session_setup();
 
 // --- Group commit. Both in one transaction, in this order: the epoch is read with a snapshot that
@@ -58,10 +58,14 @@ enum RowColumn : int {
 // field_timestamps tells all fields (StorePort::load_stream).
 [[nodiscard]] const Statement& load_chunk();
 
-// $1 user, $2 app, $3 tables, $4 records, $5 fields, $6 bytes. One row for each cell, in order: the
-// value as JSON or null, and whether it fits.
+// $1 user, $2 app, $3 tables, $4 records, $5 fields, $6 bytes. A row is the place of a cell among
+// the asked, from 1, its value as JSON or null, and whether that fits; a cell without a value may
+// have none. The first reads a record's rows, newest first, for each of its cells; the second reads
+// all of them, once for all its cells.
 [[nodiscard]] const Statement& lookup_values();
-// $1 user, $2 app, $3 client, $4 tables, $5 records, $6 rows of each record, $7 bytes.
+[[nodiscard]] const Statement& lookup_all_values();
+// $1 user, $2 app, $3 client, $4 tables, $5 records, $6 data of the inserts (jsonb), $7 rows for
+// each, $8 bytes.
 [[nodiscard]] const Statement& lookup_inserts();
 
 // --- Lease (ARCHITECTURE §5).

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mana_sync/base/check.h"
+#include "mana_sync/base/json_text.h"
 #include "mana_sync/base/limits.h"
 #include "stored_insert.h"
 
@@ -16,6 +17,20 @@ bool may_join(const WaitingPush& push, const UnitInFlight& unit) {
   return !push.alone && !unit.pushes.front()->alone &&
          unit.unit.rows.size() < limits::kBatchRowsMax &&
          unit.bytes + push.bytes <= limits::kBatchBytesMax;
+}
+
+// What an insert without an edit time says, whatever it says of when.
+std::string data_to_find(const Change& insert) {
+  std::string data = "{";
+  for (const Edit& edit : insert.edits) {
+    if (edit.field == "updatedAt") continue;
+    if (data.size() > 1) data += ',';
+    append_json_string(data, edit.field);
+    data += ':';
+    data += edit.value;
+  }
+  data += '}';
+  return data;
 }
 
 // What a push takes until its outcome is known: its text as sent and as stored, and the changes.
@@ -248,7 +263,8 @@ void PushService::start_lookup(Stream& stream, WaitingPush& push, Unknowns unkno
                     .records = {}};
   for (const size_t index : unknowns.inserts) {
     const Change& change = push.changeset.changes[index];
-    query.records.push_back({std::string(change.table), std::string(change.record)});
+    query.records.push_back(
+        {std::string(change.table), std::string(change.record), data_to_find(change)});
   }
   store_.lookup(std::move(query),
                 [this, &stream, unknowns = std::move(unknowns)](Result<Lookup> found) mutable {

@@ -119,7 +119,12 @@ inline constexpr size_t kTiedRowsMax = 50'000;
 inline constexpr size_t kLoadChunkRowsMax = 5'000;
 inline constexpr size_t kLoadChunkBytesMax = 8 * kMiB;
 inline constexpr size_t kLookupBytesMax = 64 * kMiB;
-inline constexpr size_t kLookupRowsPerRecordMax = 100;
+// Rows that may be one asked insert: one as a rule, but parts of other inserts may look alike.
+inline constexpr size_t kLookupRowsPerInsertMax = 16;
+// Asked cells of a record beyond which all its rows are read, once, and not the newest for each.
+inline constexpr size_t kLookupCellsOneByOneMax = 16;
+// Each statement of a read; PostgreSQL itself ends it.
+inline constexpr int64_t kReadStatementTimeoutMs = 10'000;
 inline constexpr int64_t kStoreCloseTimeoutMs = 2'000;
 
 // --- Lease (ARCHITECTURE §5) ---
@@ -146,5 +151,6 @@ static_assert(kConflictsBytesMax < kAnswerBytesMax);
 static_assert(kPushDeltaChangesMax < kTiedRowsMax);
 static_assert(kSecondBatchRowsMin <= kBatchRowsMax);
 static_assert(kDeadlineSweepIntervalMs * 10 < kRequestDeadlineMs);
+static_assert(kReadStatementTimeoutMs < kRequestDeadlineMs);
 
 }  // namespace mana_sync::limits

@@ -90,10 +90,11 @@ struct CellName {
   std::string field;
 };
 
-// A record whose stored inserts are wanted.
+// An insert that may be stored already, and its record.
 struct RecordName {
   std::string table;
   std::string record;
+  std::string data{};  // a JSON object, without the keys `id` and `updatedAt`
 };
 
 // What a push needs to know beyond what memory holds: one call, one round trip.
@@ -101,15 +102,16 @@ struct LookupQuery {
   StreamName stream;
   std::vector<CellName> cells;      // whose winners' values are wanted
   std::string client_id;            // whose inserts are wanted
-  std::vector<RecordName> records;  // of these records
+  std::vector<RecordName> records;  // these inserts
 };
 
 struct Lookup {
   // One for each asked cell, in order: the newest stored value of that field as JSON; nullopt if
   // there is none. For a delete, the cell `deletedAt` holds the time as a JSON string.
   std::vector<std::optional<std::string>> values;
-  // The rows of `client_id` for the asked records that are inserts, or updates with a field
-  // `updatedAt` (what is left of an insert, PROTOCOL 5.4), in stamp order.
+  // The rows of `client_id` that may be an asked insert, or what is left of one (an update,
+  // PROTOCOL 5.4): of its record, with the same data or a part of it, and an `updatedAt` that is
+  // the row's receipt time (PROTOCOL 2.7). In any order; others may be among them.
   std::span<const ChangeRow> inserts;
 };
 

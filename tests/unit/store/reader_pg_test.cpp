@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "mana_sync/base/limits.h"
+#include "read_queue.h"
+#include "reader.h"
 #include "store_fixture.h"
 
 namespace mana_sync::store {
@@ -268,6 +270,34 @@ TEST_F(LoadTest, Data_OnlyWhereFieldTimestampsLackAField) {
                                           "odd times", "odd data"));
   EXPECT_THAT(loaded.data, ElementsAre("", "", "", R"({"more": 1, "title": "x"})",
                                        R"({"title": "x"})", R"({"title": "x"})", ""));
+}
+
+// What a client waits for no longer must not keep PostgreSQL busy, and is not begun again.
+TEST_F(ReaderTest, StatementOverItsTimeLimit_FailsOnceAndTheQueueGoesOn) {
+  constexpr int64_t kLimitMs = 50;
+  ReadQueue queue(
+      *process.loop, url, 1, [] {}, kLimitMs);
+  Reader reader(queue);
+  queue.open();
+  process.run_until([&] { return queue.is_up(); });
+  std::vector<std::optional<Error>> answers;
+  const auto read = [&] {
+    reader.read_page(page_query(), [&](Result<sync::Page> result) {
+      answers.push_back(result ? std::nullopt : std::optional(result.error()));
+    });
+    process.run_until([&] { return queue.pending() == 0; });
+  };
+  test::Session blocker(url);
+  blocker.exec("BEGIN; LOCK TABLE sync_changes IN ACCESS EXCLUSIVE MODE");
+  read();
+  blocker.exec("COMMIT");
+  read();
+  ASSERT_THAT(answers, SizeIs(2));
+  ASSERT_TRUE(answers[0].has_value());
+  EXPECT_EQ(answers[0]->code, ErrorCode::kUnavailable);
+  EXPECT_THAT(answers[0]->message, testing::Not(testing::HasSubstr("57014")));
+  EXPECT_FALSE(answers[1].has_value());
+  EXPECT_TRUE(process.has_logged("read_failed"));
 }
 
 }  // namespace

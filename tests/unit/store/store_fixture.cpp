@@ -9,7 +9,7 @@
 namespace mana_sync::store {
 namespace {
 
-constexpr int64_t kPatienceNs = 20'000'000'000;
+constexpr int64_t kPatienceNs = 60'000'000'000;
 
 Uuid next_id(int64_t stamp_us) {
   static UuidGenerator generator(7);

@@ -65,7 +65,7 @@ class StoreProcess final : public StoreEvents {
   void on_store_state(StoreState state) override { states.push_back(state); }
   void on_lease(int64_t floor, int64_t high_water) override;
 
-  // Runs the loop until `done`; fails the test after 20 s.
+  // Runs the loop until `done`; fails the test after 60 s.
   void run_until(const std::function<bool()>& done);
   void wait_ready();
   // Lets `ms` pass on the steady clock at once.

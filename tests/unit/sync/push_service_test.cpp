@@ -243,6 +243,8 @@ TEST_F(PushServiceTest, ATimelessInsertRetriedInTheSameUnitStoresOnce) {  // PRO
   store_.answer_commit(CommitOutcome::kCommitted);
   world_.engine.run();
   ASSERT_EQ(store_.questions.size(), 1u);
+  ASSERT_EQ(store_.questions.front().query.records.size(), 1u);
+  EXPECT_EQ(store_.questions.front().query.records.front().data, R"({"f":1})");
   EXPECT_FALSE(retry->came);
   world_.settle();
   EXPECT_TRUE(first->ok() && retry->ok() && behind->ok());
