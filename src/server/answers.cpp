@@ -20,10 +20,10 @@ http::Response answer_of(const Error& error) {
   return http::error_response(500, "something went wrong in the server");
 }
 
-http::Response answer_of(Result<std::string> body) {
+http::Response answer_of(Result<GatheredText> body) {
   if (!body) return answer_of(body.error());
   http::Response response;
-  response.body = std::move(*body);
+  response.body = body->str();
   return response;
 }
 

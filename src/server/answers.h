@@ -1,8 +1,7 @@
 // What the engine and the authenticator say, as HTTP answers.
 #pragma once
 
-#include <string>
-
+#include "mana_sync/base/gathered_text.h"
 #include "mana_sync/base/result.h"
 #include "mana_sync/http/message.h"
 
@@ -13,6 +12,6 @@ namespace mana_sync::server {
 [[nodiscard]] http::Response answer_of(const Error& error);
 
 // 200 with the body, or the error.
-[[nodiscard]] http::Response answer_of(Result<std::string> body);
+[[nodiscard]] http::Response answer_of(Result<GatheredText> body);
 
 }  // namespace mana_sync::server

@@ -108,7 +108,7 @@ void Gateway::serve(const Route& route, http::Request& request, const auth::Iden
     responder.respond(http::error_response(503, kDatabaseDown));
     return;
   }
-  const auto done = [responder](Result<std::string> body) {
+  const auto done = [responder](Result<GatheredText> body) {
     responder.respond(answer_of(std::move(body)));
   };
   if (route.endpoint == Endpoint::kPush) {

@@ -94,7 +94,8 @@ bool take_values(const PgResult& found, const std::vector<size_t>& places, sync:
     if (!found.boolean(row, kFits)) return false;
     if (found.is_null(row, kValue)) continue;
     const size_t place = static_cast<size_t>(found.int8(row, kPlace)) - 1;
-    lookup.values[places[place]] = found.text(row, kValue);
+    lookup.cells[places[place]] = sync::StoredCell{
+        .value = std::string(found.text(row, kValue)), .edit_time = {}, .client_id = {}};
   }
   return true;
 }
@@ -207,7 +208,7 @@ void Reader::lookup(sync::LookupQuery query, sync::LookupCallback done) {
                done = std::move(done)](auto results) mutable {
                 if (!results) return done(std::unexpected(std::move(results.error())));
                 sync::Lookup lookup;
-                lookup.values.resize(one_by_one.size() + by_record.size());
+                lookup.cells.resize(one_by_one.size() + by_record.size());
                 const DecodedRows inserts = decode_rows((*results)[2]);
                 lookup.inserts = inserts.rows;
                 if (inserts.is_cut || !take_values((*results)[0], one_by_one, lookup) ||

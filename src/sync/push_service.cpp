@@ -282,8 +282,8 @@ void PushService::on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup>
   push.asked = true;
   for (size_t i = 0; i < unknowns.cells.size(); ++i) {
     const auto cell = stream.cells.find(unknowns.cell_keys[i]);
-    if (cell != stream.cells.end() && found->values[i]) {
-      cell->second.value_hash = scratch_.hash_of(*found->values[i]);
+    if (cell != stream.cells.end() && found->cells[i]) {
+      cell->second.value_hash = scratch_.hash_of(found->cells[i]->value);
     }
   }
   for (const size_t index : unknowns.inserts) {

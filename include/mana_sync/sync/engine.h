@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mana_sync/base/clock.h"
+#include "mana_sync/base/gathered_text.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
 #include "mana_sync/sync/merge.h"
@@ -25,7 +26,7 @@ struct EngineOptions {
 };
 
 // The JSON body of a 200; or kInvalid (400), kUnavailable (503).
-using AnswerCallback = std::move_only_function<void(Result<std::string>)>;
+using AnswerCallback = std::move_only_function<void(Result<GatheredText>)>;
 
 struct PushRequest {
   StreamName stream;

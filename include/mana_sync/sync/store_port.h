@@ -88,6 +88,16 @@ struct CellName {
   std::string table;
   std::string record;
   std::string field;
+  // The winner's edit time as memory knows it; nullopt: it does not.
+  std::optional<int64_t> time_ms{};
+};
+
+// What a row says of a cell.
+struct StoredCell {
+  std::string value;      // JSON
+  std::string edit_time;  // what field_timestamps says of the field, JSON; empty: nothing
+  int64_t stamp_us = 0;   // of the row
+  std::string client_id;  // whose row it is
 };
 
 // An insert that may be stored already, and its record.
@@ -100,15 +110,16 @@ struct RecordName {
 // What a push needs to know beyond what memory holds: one call, one round trip.
 struct LookupQuery {
   StreamName stream;
-  std::vector<CellName> cells;      // whose winners' values are wanted
+  std::vector<CellName> cells;      // whose winners are wanted
   std::string client_id;            // whose inserts are wanted
   std::vector<RecordName> records;  // these inserts
 };
 
 struct Lookup {
-  // One for each asked cell, in order: the newest stored value of that field as JSON; nullopt if
-  // there is none. For a delete, the cell `deletedAt` holds the time as a JSON string.
-  std::vector<std::optional<std::string>> values;
+  // One for each asked cell, in order: the newest row that has the field with the asked edit time,
+  // else (none was asked, or no row spells it so) the newest that has the field; nullopt if there
+  // is none. For a delete, the cell `deletedAt` holds the time as a JSON string.
+  std::vector<std::optional<StoredCell>> cells;
   // The rows of `client_id` that may be an asked insert, or what is left of one (an update,
   // PROTOCOL 5.4): of its record, with the same data or a part of it, and an `updatedAt` that is
   // the row's receipt time (PROTOCOL 2.7). In any order; others may be among them.

@@ -38,11 +38,11 @@ EngineWorld::EngineWorld(size_t cache_bytes_max)
 }
 
 AnswerCallback EngineWorld::into(std::shared_ptr<Answer> answer) {
-  return [answer = std::move(answer)](Result<std::string> result) {
+  return [answer = std::move(answer)](Result<GatheredText> result) {
     EXPECT_FALSE(answer->came);
     answer->came = true;
     if (result) {
-      answer->text = *result;
+      answer->text = result->str();
       read_body(*answer);
     } else {
       answer->error = result.error().code;

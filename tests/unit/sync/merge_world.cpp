@@ -91,9 +91,9 @@ MergeFacts MergeWorld::look_up(const Changeset& changeset, const Unknowns& unkno
     const Change& change = changeset.changes[index];
     query.records.push_back({std::string(change.table), std::string(change.record)});
   }
-  const auto values = rows.values(query);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i]) cells.at(unknowns.cell_keys[i]).value_hash = scratch_.hash_of(*values[i]);
+  const auto found = rows.cells(query);
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i]) cells.at(unknowns.cell_keys[i]).value_hash = scratch_.hash_of(found[i]->value);
   }
   const auto inserts = rows.inserts(query);
   for (const size_t index : unknowns.inserts) {

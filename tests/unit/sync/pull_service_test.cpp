@@ -163,7 +163,7 @@ TEST_F(PullServiceTest, APullFromWithinAnAnswerDoesNotPassTheUnitThatIsBeingMade
   for (int i = 1; i < 9; ++i) changes.append(",").append(edit_of("q", "1"));
   world_.engine.push(
       {.stream = world_.stream, .client_id = "b", .body = R"({"changes":[)" + changes + "]}"},
-      [&](Result<std::string> result) {
+      [&](Result<GatheredText> result) {
         EXPECT_FALSE(result);  // its stamps would pass the lease
         world_.engine.pull({.stream = world_.stream,
                             .tables = {},

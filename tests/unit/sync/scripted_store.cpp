@@ -79,7 +79,7 @@ void ScriptedStore::answer_lookup() {
   Question call = take_first(questions);
   const StoredRows& rows = rows_of(call.query.stream);
   const std::vector<ChangeRow> inserts = rows.inserts(call.query);
-  call.done(Lookup{.values = rows.values(call.query), .inserts = inserts});
+  call.done(Lookup{.cells = rows.cells(call.query), .inserts = inserts});
 }
 
 void ScriptedStore::answer_read() {

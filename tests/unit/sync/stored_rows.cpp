@@ -77,16 +77,22 @@ std::vector<ChangeRow> StoredRows::page(const PageQuery& query, bool& has_more) 
   return rows;
 }
 
-std::vector<std::optional<std::string>> StoredRows::values(const LookupQuery& query) const {
-  std::vector<std::optional<std::string>> values(query.cells.size());
+std::vector<std::optional<StoredCell>> StoredRows::cells(const LookupQuery& query) const {
+  std::vector<std::optional<StoredCell>> cells(query.cells.size());
   for (size_t i = 0; i < query.cells.size(); ++i) {
     const CellName& cell = query.cells[i];
     for (const StoredRow& stored : rows_) {
       if (stored.table != cell.table || stored.record != cell.record) continue;
-      if (const auto value = member_of(stored.data, cell.field)) values[i] = std::string(*value);
+      const auto value = member_of(stored.data, cell.field);
+      if (!value) continue;
+      cells[i] = StoredCell{
+          .value = std::string(*value),
+          .edit_time = std::string(member_of(stored.field_timestamps, cell.field).value_or("")),
+          .stamp_us = stored.stamp_us,
+          .client_id = stored.client_id};
     }
   }
-  return values;
+  return cells;
 }
 
 std::vector<ChangeRow> StoredRows::inserts(const LookupQuery& query) const {

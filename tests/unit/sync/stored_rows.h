@@ -41,7 +41,7 @@ class StoredRows {
   // As StorePort::read_page; sets `has_more`.
   [[nodiscard]] std::vector<ChangeRow> page(const PageQuery& query, bool& has_more) const;
   // As StorePort::lookup.
-  [[nodiscard]] std::vector<std::optional<std::string>> values(const LookupQuery& query) const;
+  [[nodiscard]] std::vector<std::optional<StoredCell>> cells(const LookupQuery& query) const;
   [[nodiscard]] std::vector<ChangeRow> inserts(const LookupQuery& query) const;
 
  private:

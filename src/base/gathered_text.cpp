@@ -1,0 +1,20 @@
+#include "mana_sync/base/gathered_text.h"
+
+namespace mana_sync {
+
+void GatheredText::append(SharedBytes shared) {
+  if (shared.bytes.empty()) return;
+  shared_bytes_ += shared.bytes.size();
+  splices_.push_back({own_.size(), std::move(shared)});
+}
+
+std::string GatheredText::str() const {
+  if (splices_.empty()) return own_;
+  std::string text;
+  text.reserve(size());
+  for_each([&](std::string_view own) { text += own; },
+           [&](const SharedBytes& shared) { text += shared.bytes; });
+  return text;
+}
+
+}  // namespace mana_sync
