@@ -212,7 +212,7 @@ void Connection::send_answer(const Request* request, Response response) {
   head.reserve(kHeadBytesReserved + (is_copied ? response.body.size() : 0));
   append_answer_head(head, response, context);
   const bool is_head = request != nullptr && request->method == Method::kHead;
-  if (is_head || !status_has_body(response.status)) response.body.clear();
+  if (is_head || !status_has_body(response.status)) response.body = {};
   queue(std::move(head), std::move(response.body));
 
   forget_body();
@@ -220,14 +220,17 @@ void Connection::send_answer(const Request* request, Response response) {
   state_ = State::kIdle;
 }
 
-void Connection::queue(std::string head, std::string body) {
-  if (body.size() <= kCopiedBodyBytesMax) {
-    head += body;
-    body.clear();
-  }
+void Connection::queue(std::string head, GatheredText body) {
   activity_ns_ = context_.loop.now_ns();
+  if (body.size() <= kCopiedBodyBytesMax) {
+    body.for_each([&](std::string_view own) { head += own; },
+                  [&](const SharedBytes& shared) { head += shared.bytes; });
+    return socket_->send(std::move(head));
+  }
   socket_->send(std::move(head));
-  if (!body.empty()) socket_->send(std::move(body));
+  if (body.splices().empty()) return socket_->send(std::move(body.own()));
+  body.for_each([&](std::string_view own) { socket_->send(std::string(own)); },
+                [&](const SharedBytes& shared) { socket_->send_shared(shared); });
 }
 
 void Connection::begin_linger() {

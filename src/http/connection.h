@@ -91,7 +91,7 @@ class Connection final : public net::SocketEvents {
   // Answering.
   void refuse(const Refusal& refusal);
   void send_answer(const Request* request, Response response);
-  void queue(std::string head, std::string body);
+  void queue(std::string head, GatheredText body);
   void begin_linger();
   void close_socket();
   void settle();

@@ -114,11 +114,12 @@ std::string_view error_code(int status) {
 Response error_response(int status, std::string_view message) {
   Response response;
   response.status = status;
-  response.body = "{\"error\":";
-  append_json_string(response.body, error_code(status));
-  response.body += ",\"message\":";
-  append_json_string(response.body, message);
-  response.body += '}';
+  std::string& body = response.body.own();
+  body = "{\"error\":";
+  append_json_string(body, error_code(status));
+  body += ",\"message\":";
+  append_json_string(body, message);
+  body += '}';
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;

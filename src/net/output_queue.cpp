@@ -14,30 +14,33 @@ constexpr size_t kIdlePieces = 8;
 
 }  // namespace
 
+std::string_view OutputQueue::bytes_of(const Piece& piece) {
+  if (const auto* const shared = std::get_if<SharedBytes>(&piece)) return shared->bytes;
+  return std::get<std::string>(piece);
+}
+
 void OutputQueue::push(std::string bytes) {
   if (bytes.empty()) return;
   pending_bytes_ += bytes.size();
-  if (!join(bytes)) queued_.push_back({std::move(bytes), nullptr});
+  if (!join(bytes)) queued_.emplace_back(std::move(bytes));
 }
 
-void OutputQueue::push(std::shared_ptr<const std::string> bytes) {
-  if (bytes == nullptr || bytes->empty()) return;
-  pending_bytes_ += bytes->size();
-  if (!join(*bytes)) queued_.push_back({{}, std::move(bytes)});
+void OutputQueue::push(SharedBytes shared) {
+  if (shared.bytes.empty()) return;
+  pending_bytes_ += shared.bytes.size();
+  if (!join(shared.bytes)) queued_.emplace_back(std::move(shared));
 }
 
 bool OutputQueue::join(std::string_view bytes) {
   if (queued_.empty() || bytes.size() > limits::kSmallOutputBytes) return false;
   Piece& last = queued_.back();
-  const size_t joined_bytes = last.view().size() + bytes.size();
-  if (joined_bytes > limits::kGatheredPieceBytes) return false;
-  if (last.shared != nullptr) {
+  if (bytes_of(last).size() + bytes.size() > limits::kGatheredPieceBytes) return false;
+  if (const auto* const shared = std::get_if<SharedBytes>(&last)) {
     // Bytes of others cannot grow; taking a copy pays only where they are small.
-    if (last.shared->size() > limits::kSmallOutputBytes) return false;
-    last.owned = *last.shared;
-    last.shared = nullptr;
+    if (shared->bytes.size() > limits::kSmallOutputBytes) return false;
+    last = std::string(shared->bytes);
   }
-  last.owned += bytes;
+  std::get<std::string>(last) += bytes;
   return true;
 }
 
@@ -51,7 +54,7 @@ size_t OutputQueue::gather(std::span<iovec> pieces) {
   const size_t count = std::min(pieces.size(), sending_.size() - sending_begin_);
   size_t skipped = offset_;
   for (size_t i = 0; i < count; ++i) {
-    const std::string_view bytes = sending_[sending_begin_ + i].view().substr(skipped);
+    const std::string_view bytes = bytes_of(sending_[sending_begin_ + i]).substr(skipped);
     pieces[i] = {const_cast<char*>(bytes.data()), bytes.size()};
     skipped = 0;
   }
@@ -64,7 +67,7 @@ void OutputQueue::consume(size_t bytes) {
   while (bytes > 0) {
     MANA_CHECK(sending_begin_ < sending_.size());
     Piece& first = sending_[sending_begin_];
-    const size_t left = first.view().size() - offset_;
+    const size_t left = bytes_of(first).size() - offset_;
     if (bytes < left) {
       offset_ += bytes;
       return;

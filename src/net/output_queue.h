@@ -5,11 +5,13 @@
 #include <sys/uio.h>
 
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
+
+#include "mana_sync/base/gathered_text.h"
 
 namespace mana_sync::net {
 
@@ -18,7 +20,7 @@ class OutputQueue {
  public:
   // Empty pieces are ignored. Small ones are joined.
   void push(std::string bytes);
-  void push(std::shared_ptr<const std::string> bytes);
+  void push(SharedBytes shared);
 
   [[nodiscard]] size_t pending_bytes() const { return pending_bytes_; }
 
@@ -29,12 +31,10 @@ class OutputQueue {
   void consume(size_t bytes);
 
  private:
-  struct Piece {
-    std::string owned;
-    std::shared_ptr<const std::string> shared;
-    [[nodiscard]] std::string_view view() const { return shared != nullptr ? *shared : owned; }
-  };
+  using Piece = std::variant<std::string, SharedBytes>;
+  [[nodiscard]] static std::string_view bytes_of(const Piece& piece);
 
+  // Copies `bytes` into the last piece; false where a piece of their own is better.
   [[nodiscard]] bool join(std::string_view bytes);
 
   std::vector<Piece> sending_;

@@ -26,7 +26,7 @@ class Socket final : public StreamSocket, public OpTarget {
   void start() { submit_receive(); }
 
   void send(std::string bytes) override;
-  void send_shared(std::shared_ptr<const std::string> bytes) override;
+  void send_shared(SharedBytes shared) override;
   [[nodiscard]] size_t pending_bytes() const override { return output_.pending_bytes(); }
   void pause_receive() override { is_receive_paused_ = true; }
   void resume_receive() override;
@@ -163,9 +163,9 @@ void Socket::send(std::string bytes) {
   request_flush();
 }
 
-void Socket::send_shared(std::shared_ptr<const std::string> bytes) {
+void Socket::send_shared(SharedBytes shared) {
   if (state_ != State::kOpen || is_finishing_) return;
-  output_.push(std::move(bytes));
+  output_.push(std::move(shared));
   request_flush();
 }
 

@@ -23,7 +23,7 @@ http::Response answer_of(const Error& error) {
 http::Response answer_of(Result<GatheredText> body) {
   if (!body) return answer_of(body.error());
   http::Response response;
-  response.body = body->str();
+  response.body = std::move(*body);
   return response;
 }
 

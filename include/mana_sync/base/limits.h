@@ -48,10 +48,10 @@ inline constexpr unsigned kRingEntries = 4096;
 inline constexpr unsigned kRingCompletions = 4 * kRingEntries;
 inline constexpr int kListenBacklog = 4096;
 inline constexpr int64_t kAcceptPauseMs = 100;  // after the process ran out of descriptors
-inline constexpr size_t kSendPiecesMax = 64;    // of one sendmsg
+inline constexpr size_t kSendPiecesMax = 256;   // of one sendmsg
 // Output up to this size is copied into the piece before it, until that piece is as large as the
 // second bound: a copy is cheaper than an iovec.
-inline constexpr size_t kSmallOutputBytes = 2 * kKiB;
+inline constexpr size_t kSmallOutputBytes = 1 * kKiB;
 inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
 
 // --- Tokens (PROTOCOL 1.2, 1.3) ---

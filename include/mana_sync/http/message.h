@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "mana_sync/base/gathered_text.h"
+
 namespace mana_sync::http {
 
 // ASCII letters alone are folded.
@@ -38,7 +40,7 @@ struct Response {
   // Beside Date, Content-Length, Content-Type, Connection and CORS, which the connection writes.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string content_type = "application/json";
-  std::string body;
+  GatheredText body;
   // Close the connection after this answer.
   bool close = false;
 };

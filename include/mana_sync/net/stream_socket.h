@@ -6,12 +6,10 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "mana_sync/base/slot_map.h"
+#include "mana_sync/base/gathered_text.h"
 #include "mana_sync/net/loop.h"
 
 namespace mana_sync::net {
@@ -45,8 +43,9 @@ class StreamSocket {
 
   // Queues bytes; they leave at the end of the tick, in order. Ignored once closing.
   virtual void send(std::string bytes) = 0;
-  // The same without a copy, for bytes that many sockets share.
-  virtual void send_shared(std::shared_ptr<const std::string> bytes) = 0;
+  // The same without a copy, for bytes that many sockets share. Their owner is let go of when the
+  // kernel has taken them, or the socket is closed; small ones are copied, and let go of at once.
+  virtual void send_shared(SharedBytes shared) = 0;
   // Output that the kernel has not taken yet.
   [[nodiscard]] virtual size_t pending_bytes() const = 0;
 

@@ -115,7 +115,7 @@ void TestHandler::on_request(Request& request, Responder responder) {
     response.body = std::move(request.body);
     response.headers.emplace_back("X-Query", request.query);
   } else if (request.path == "/big") {
-    response.body.assign(3 * 1024 * 1024, 'b');
+    response.body = std::string(3 * 1024 * 1024, 'b');
   } else if (request.path == "/close") {
     response.close = true;
   } else {

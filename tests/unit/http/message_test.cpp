@@ -15,7 +15,7 @@ TEST(ErrorResponse, HasCodeAndMessageAsJson) {  // PROTOCOL 9.2
   const Response response = error_response(400, "changes[3].op: \"x\" is unknown");
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(response.content_type, "application/json");
-  EXPECT_EQ(response.body,
+  EXPECT_EQ(response.body.str(),
             R"({"error":"bad_request","message":"changes[3].op: \"x\" is unknown"})");
   EXPECT_TRUE(response.headers.empty());
 }

@@ -11,6 +11,10 @@
 namespace mana_sync::net {
 namespace {
 
+SharedBytes whole(const std::shared_ptr<const std::string>& owner) {
+  return {owner, *owner};
+}
+
 std::string text_of(std::span<const iovec> pieces) {
   std::string text;
   for (const iovec& piece : pieces) {
@@ -23,7 +27,8 @@ TEST(OutputQueue, JoinsSmallPiecesIntoOne) {
   OutputQueue queue;
   queue.push("a");
   queue.push("");
-  queue.push(std::make_shared<const std::string>("bc"));
+  queue.push(whole(std::make_shared<const std::string>("bc")));
+  queue.push(SharedBytes{});
   queue.push("d");
   EXPECT_EQ(queue.pending_bytes(), 4U);
   std::array<iovec, 4> pieces;
@@ -34,8 +39,9 @@ TEST(OutputQueue, JoinsSmallPiecesIntoOne) {
 TEST(OutputQueue, AppendingToASharedPieceLeavesTheOthersBytesAlone) {
   const auto shared = std::make_shared<const std::string>("shared");
   OutputQueue queue;
-  queue.push(shared);
+  queue.push(whole(shared));
   queue.push("+own");
+  EXPECT_EQ(shared.use_count(), 1) << "its bytes were copied";
   std::array<iovec, 4> pieces;
   const size_t count = queue.gather(pieces);
   EXPECT_EQ(text_of({pieces.data(), count}), "shared+own");
@@ -46,12 +52,38 @@ TEST(OutputQueue, LargeSharedPiecesAreNotCopied) {
   const auto large = std::make_shared<const std::string>(limits::kSmallOutputBytes + 1, 'x');
   OutputQueue queue;
   queue.push("head");
-  queue.push(large);
+  queue.push(whole(large));
   queue.push("tail");
   std::array<iovec, 4> pieces;
   ASSERT_EQ(queue.gather(pieces), 3U);
   EXPECT_EQ(pieces[1].iov_base, large->data());
   EXPECT_EQ(text_of({pieces.data(), 3}), "head" + *large + "tail");
+}
+
+TEST(OutputQueue, SharedBytesMayBeAPartOfWhatTheirOwnerHolds) {
+  const auto owner = std::make_shared<const std::string>(4 * limits::kSmallOutputBytes, 'x');
+  const std::string_view part = std::string_view(*owner).substr(7, limits::kSmallOutputBytes + 1);
+  OutputQueue queue;
+  queue.push(SharedBytes{owner, part});
+  EXPECT_EQ(queue.pending_bytes(), part.size());
+  std::array<iovec, 4> pieces;
+  ASSERT_EQ(queue.gather(pieces), 1U);
+  EXPECT_EQ(pieces[0].iov_base, part.data());
+  EXPECT_EQ(pieces[0].iov_len, part.size());
+}
+
+TEST(OutputQueue, LetsGoOfAnOwnerWhenItsLastByteIsConsumed) {
+  const auto owner = std::make_shared<const std::string>(limits::kSmallOutputBytes + 1, 'x');
+  OutputQueue queue;
+  queue.push(whole(owner));
+  queue.push("tail");
+  std::array<iovec, 4> pieces;
+  ASSERT_EQ(queue.gather(pieces), 2U);
+  queue.consume(owner->size() - 1);
+  EXPECT_EQ(owner.use_count(), 2);
+  queue.consume(1);
+  EXPECT_EQ(owner.use_count(), 1);
+  EXPECT_EQ(queue.pending_bytes(), 4U);
 }
 
 TEST(OutputQueue, WhatWasGatheredStaysInPlaceWhileMoreIsPushed) {

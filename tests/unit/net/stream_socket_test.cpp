@@ -62,7 +62,7 @@ TEST_F(StreamSocketTest, WritesOfOneTickLeaveInOneSend) {
   std::string expected;
   for (int i = 0; i < 20; ++i) {
     socket->send(std::to_string(i));
-    socket->send_shared(shared);
+    socket->send_shared({shared, *shared});
     expected += std::to_string(i) + *shared;
   }
   EXPECT_EQ(socket->pending_bytes(), expected.size());
@@ -86,7 +86,8 @@ TEST_F(StreamSocketTest, MoreBytesThanTheKernelTakesArriveInOrder) {
     if (piece % 2 == 0) {
       recorder.socket->send(std::move(bytes));
     } else {
-      recorder.socket->send_shared(std::make_shared<const std::string>(std::move(bytes)));
+      const auto owner = std::make_shared<const std::string>(std::move(bytes));
+      recorder.socket->send_shared({owner, *owner});
     }
   }
   EXPECT_EQ(recorder.socket->pending_bytes(), text.size());
