@@ -54,37 +54,73 @@ size_t value_length(std::string_view text) {
   return text.size();
 }
 
+// The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0 if there is none.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  if (lead < 0xe0) return continues(1) ? 2 : 0;
+  if (lead < 0xf0) {
+    // No overlong forms, no surrogates.
+    const bool second = continues(1, lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
+    return second && continues(2) ? 3 : 0;
+  }
+  const bool second = continues(1, lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
+  return second && continues(2) && continues(3) ? 4 : 0;
+}
+
+bool must_be_escaped(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+}
+
+void append_escaped(std::string& out, char c) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '\\';
+  switch (c) {
+    case '\n':
+      out += 'n';
+      return;
+    case '\r':
+      out += 'r';
+      return;
+    case '\t':
+      out += 't';
+      return;
+    case '"':
+    case '\\':
+      out += c;
+      return;
+    default:
+      out += "u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+  }
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
   out += '"';
   size_t written = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
-    out.append(text, written, i - written);
-    written = i + 1;
-    switch (text[i]) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += "\\u00";
-        out += kHex[byte >> 4];
-        out += kHex[byte & 15];
+  for (size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    if (must_be_escaped(c)) {
+      out.append(text, written, i - written);
+      append_escaped(out, c);
+      written = ++i;
+    } else if (static_cast<unsigned char>(c) < 0x80) {
+      ++i;
+    } else if (const size_t length = utf8_length(text.substr(i)); length > 0) {
+      i += length;
+    } else {
+      out.append(text, written, i - written);
+      out += "\xef\xbf\xbd";
+      written = ++i;
     }
   }
   out.append(text, written);

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "mana_sync/base/json_text.h"
 #include "mana_sync/base/timestamp.h"
 
 namespace mana_sync {
@@ -19,25 +20,9 @@ void write_to_stderr(std::string_view line) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
-void append_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == '"' || byte == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 struct AppendValue {
   std::string& out;
-  void operator()(std::string_view text) const { append_string(out, text); }
+  void operator()(std::string_view text) const { append_json_string(out, text); }
   void operator()(int64_t number) const { fmt::format_to(std::back_inserter(out), "{}", number); }
   void operator()(double number) const {
     if (!std::isfinite(number)) {
@@ -107,10 +92,10 @@ void Logger::write(LogLevel level, std::string_view event, std::initializer_list
   std::string line = "{\"time\":\"";
   append_cursor_us(line, clock_.wall_us());
   fmt::format_to(std::back_inserter(line), "\",\"level\":\"{}\",\"event\":", level_name(level));
-  append_string(line, event);
+  append_json_string(line, event);
   for (const LogField& field : fields) {
     line += ',';
-    append_string(line, field.key);
+    append_json_string(line, field.key);
     line += ':';
     std::visit(AppendValue{line}, field.value);
   }

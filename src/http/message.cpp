@@ -1,13 +1,11 @@
 #include "mana_sync/http/message.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
+
+#include "mana_sync/base/json_text.h"
 
 namespace mana_sync::http {
 namespace {
-
-constexpr char kHexDigits[] = "0123456789abcdef";
 
 char to_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -17,48 +15,6 @@ int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char lower = to_lower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0 if there is none.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-    return i < text.size() && byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  if (lead < 0xe0) return continues(1) ? 2 : 0;
-  if (lead < 0xf0) {
-    // No overlong forms, no surrogates.
-    const bool second = continues(1, lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
-    return second && continues(2) ? 3 : 0;
-  }
-  const bool second = continues(1, lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
-  return second && continues(2) && continues(3) ? 4 : 0;
-}
-
-void append_escaped(std::string& out, char c) {
-  out += '\\';
-  switch (c) {
-    case '"':
-    case '\\':
-      out += c;
-      return;
-    case '\n':
-      out += 'n';
-      return;
-    case '\r':
-      out += 'r';
-      return;
-    case '\t':
-      out += 't';
-      return;
-    default:
-      out += "u00";
-      out += kHexDigits[static_cast<unsigned char>(c) >> 4];
-      out += kHexDigits[c & 0xf];
-  }
 }
 
 }  // namespace
@@ -123,24 +79,6 @@ Response error_response(int status, std::string_view message) {
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  while (!text.empty()) {
-    const char c = text.front();
-    size_t length = 1;
-    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
-      append_escaped(out, c);
-    } else if ((length = utf8_length(text)) > 0) {
-      out.append(text, 0, length);
-    } else {
-      out += "\xef\xbf\xbd";
-      length = 1;
-    }
-    text.remove_prefix(length);
-  }
-  out += '"';
 }
 
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {

@@ -9,8 +9,8 @@
 
 namespace mana_sync {
 
-// `text` as a JSON string with its quotes. Bytes that are not UTF-8 are passed through: text from
-// outside was checked where it came in.
+// `text` as a JSON string with its quotes; each byte that belongs to no UTF-8 sequence (RFC 3629
+// §4) becomes U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
 
 // `json` without insignificant whitespace. REQUIRES: valid JSON.

@@ -53,9 +53,6 @@ struct Response {
 [[nodiscard]] std::string_view error_code(int status);
 [[nodiscard]] Response error_response(int status, std::string_view message);
 
-// `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
-void append_json_string(std::string& out, std::string_view text);
-
 // `%41` to `A`; nullopt for a malformed escape. `+` stays a plus in paths and becomes a space in
 // queries.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);

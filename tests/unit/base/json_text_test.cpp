@@ -39,6 +39,18 @@ TEST(AppendJsonString, EscapesWhatMustBeEscaped) {  // RFC 8259 §7
   EXPECT_EQ(quoted(std::string_view("\0\x01\x1f\b\f", 5)), R"("\u0000\u0001\u001f\u0008\u000c")");
 }
 
+TEST(AppendJsonString, ReplacesWhatIsNotUtf8) {  // RFC 3629 §4
+  const std::string replacement = "\xef\xbf\xbd";
+  EXPECT_EQ(quoted("a\xff\"b"), "\"a" + replacement + "\\\"b\"");
+  EXPECT_EQ(quoted("\xc3"), '"' + replacement + '"');
+  EXPECT_EQ(quoted("\xe2\x82"), '"' + replacement + replacement + '"');
+  EXPECT_EQ(quoted("\xc0\x80"), '"' + replacement + replacement + '"');
+  EXPECT_EQ(quoted("\xe0\x80\x80x"), '"' + replacement + replacement + replacement + "x\"");
+  EXPECT_EQ(quoted("\xed\xa0\x80"), '"' + replacement + replacement + replacement + '"');
+  EXPECT_EQ(quoted("\xf4\x90\x80\x80"),
+            '"' + replacement + replacement + replacement + replacement + '"');
+}
+
 TEST(AppendMinified, RemovesWhitespaceOutsideStringsOnly) {
   EXPECT_EQ(minified(R"({"a": [1, 2], "b c": " d \" e ", "f": {} })"),
             R"({"a":[1,2],"b c":" d \" e ","f":{}})");
