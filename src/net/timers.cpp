@@ -1,6 +1,7 @@
 #include "timers.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace mana_sync::net {
@@ -12,28 +13,24 @@ constexpr size_t kArity = 4;
 
 Timers::~Timers() {
   // What callbacks hold may cancel timers as it dies: none is there then.
-  const std::vector<Slot> dying = std::exchange(slots_, {});
+  const SlotMap<Timer> dying = std::exchange(timers_, {});
 }
 
 TimerId Timers::add(int64_t due_ns, Callback fn) {
-  uint32_t slot;
-  if (free_.empty()) {
-    slot = static_cast<uint32_t>(slots_.size());
-    slots_.emplace_back();
-  } else {
-    slot = free_.back();
-    free_.pop_back();
-  }
-  slots_[slot].fn = std::move(fn);
+  auto owned = std::make_unique<Timer>();
+  Timer* const timer = owned.get();
+  timer->fn = std::move(fn);
+  timer->id = timers_.insert(std::move(owned));
   heap_.emplace_back();
-  sift_up(heap_.size() - 1, Entry{due_ns, next_number_++, slot});
-  return {slot, slots_[slot].generation};
+  sift_up(heap_.size() - 1, Entry{due_ns, next_number_++, timer});
+  return timer->id;
 }
 
 void Timers::cancel(TimerId id) {
-  if (id.slot >= slots_.size() || slots_[id.slot].generation != id.generation) return;
+  const Timer* const timer = timers_.find(id);
+  if (timer == nullptr) return;
   // The callback dies here, after the heap is whole again: its captures may cancel other timers.
-  const Callback fn = remove(slots_[id.slot].position);
+  const Callback fn = remove(timer->position);
 }
 
 void Timers::run_due(int64_t now_ns) {
@@ -50,9 +47,7 @@ std::optional<int64_t> Timers::next_due_ns() const {
 }
 
 Timers::Callback Timers::remove(size_t position) {
-  const uint32_t slot = heap_[position].slot;
-  ++slots_[slot].generation;
-  free_.push_back(slot);
+  const std::unique_ptr<Timer> timer = timers_.remove(heap_[position].timer->id);
   const Entry last = heap_.back();
   heap_.pop_back();
   if (position < heap_.size()) {
@@ -62,12 +57,12 @@ Timers::Callback Timers::remove(size_t position) {
       sift_down(position, last);
     }
   }
-  return std::exchange(slots_[slot].fn, nullptr);
+  return std::move(timer->fn);
 }
 
 void Timers::place(size_t position, const Entry& entry) {
   heap_[position] = entry;
-  slots_[entry.slot].position = static_cast<uint32_t>(position);
+  entry.timer->position = position;
 }
 
 void Timers::sift_up(size_t position, const Entry& entry) {

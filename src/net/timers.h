@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "mana_sync/base/slot_map.h"
 #include "mana_sync/net/loop.h"
 
 namespace mana_sync::net {
@@ -32,18 +33,18 @@ class Timers {
   [[nodiscard]] std::optional<int64_t> next_due_ns() const;
 
  private:
+  struct Timer {
+    Callback fn;
+    TimerId id;
+    size_t position = 0;  // in heap_
+  };
   struct Entry {
     int64_t due_ns;
     uint64_t number;  // in the order of their making
-    uint32_t slot;
+    Timer* timer;
     [[nodiscard]] bool before(const Entry& other) const {
       return due_ns != other.due_ns ? due_ns < other.due_ns : number < other.number;
     }
-  };
-  struct Slot {
-    Callback fn;
-    uint32_t generation = 0;
-    uint32_t position = 0;  // in heap_
   };
 
   Callback remove(size_t position);
@@ -52,8 +53,7 @@ class Timers {
   void sift_down(size_t position, const Entry& entry);
 
   std::vector<Entry> heap_;
-  std::vector<Slot> slots_;
-  std::vector<uint32_t> free_;
+  SlotMap<Timer> timers_;
   uint64_t next_number_ = 0;
 };
 
