@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -76,6 +77,27 @@ int open_listening(Address address, bool is_dual_stack, const char*& call) {
   const int error = errno;
   ::close(fd);
   return -error;
+}
+
+// open_listening() for an address as it was given, on either family; waits for a port in use.
+int open_listening_soon(Loop& loop, const std::string& address, uint16_t port, Address parsed,
+                        const char*& call) {
+  const bool is_dual_stack = address == kAnyV6;
+  for (int64_t waited_ms = 0;; waited_ms += limits::kListenRetryIntervalMs) {
+    int fd = open_listening(parsed, is_dual_stack, call);
+    const bool has_no_ipv6 = fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL;
+    if (is_dual_stack && has_no_ipv6) {
+      fd = open_listening(*parse_address(kAnyV4, port), false, call);
+    }
+    if (fd != -EADDRINUSE || waited_ms >= limits::kListenRetryMs) return fd;
+    if (waited_ms == 0) {
+      loop.log().warn("port_in_use", {{"address", address},
+                                      {"port", static_cast<int64_t>(port)},
+                                      {"retry_ms", limits::kListenRetryMs}});
+    }
+    // Nothing else runs before the server listens.
+    std::this_thread::sleep_for(std::chrono::milliseconds(limits::kListenRetryIntervalMs));
+  }
 }
 
 uint16_t bound_port(int fd) {
@@ -250,10 +272,7 @@ Result<std::unique_ptr<Listener>> Listener::listen(Loop& loop, const std::string
   auto parsed = parse_address(address, port);
   if (!parsed) return std::unexpected(std::move(parsed.error()));
   const char* call = "";
-  const bool is_dual_stack = address == kAnyV6;
-  int fd = open_listening(*parsed, is_dual_stack, call);
-  const bool has_no_ipv6 = fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL;
-  if (is_dual_stack && has_no_ipv6) fd = open_listening(*parse_address(kAnyV4, port), false, call);
+  const int fd = open_listening_soon(loop, address, port, *parsed, call);
   if (fd < 0) {
     const char* const format = parsed->family() == AF_INET6 ? "cannot listen on [{}]:{}: {}: {}"
                                                             : "cannot listen on {}:{}: {}: {}";

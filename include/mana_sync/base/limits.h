@@ -47,6 +47,10 @@ inline constexpr size_t kReceiveBufferCount = 512;  // a power of two (kernel: b
 inline constexpr unsigned kRingEntries = 4096;
 inline constexpr unsigned kRingCompletions = 4 * kRingEntries;
 inline constexpr int kListenBacklog = 4096;
+// A port in use is tried again for that long: after a SIGKILL the kernel still takes the last
+// process's ring apart, and the listening socket with it.
+inline constexpr int64_t kListenRetryMs = 1'000;
+inline constexpr int64_t kListenRetryIntervalMs = 10;
 inline constexpr int64_t kAcceptPauseMs = 100;  // after the process ran out of descriptors
 inline constexpr size_t kSendPiecesMax = 256;   // of one sendmsg
 // Output up to this size is copied into the piece before it, until that piece is as large as the

@@ -5,14 +5,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <deque>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "net_fixture.h"
@@ -118,6 +124,64 @@ TEST_F(ListenerTest, APortInUseIsAnErrorWithAddressAndReason) {
   EXPECT_THAT(second.error().message,
               AllOf(HasSubstr("127.0.0.1:" + std::to_string(listener_->port())),
                     HasSubstr("Address already in use")));
+}
+
+TEST_F(ListenerTest, APortThatIsStillBeingFreedIsWaitedFor) {
+  Descriptor holder = client_socket(AF_INET);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(holder.get(), raw, length), 0);
+  ASSERT_EQ(::listen(holder.get(), 1), 0);
+  ASSERT_EQ(::getsockname(holder.get(), raw, &length), 0);
+  // It is freed once the listener has met it, and told so.
+  int told = 0;
+  Logger log(LogLevel::kWarn, system_clock_, [&](std::string_view line) {
+    EXPECT_THAT(line, HasSubstr("port_in_use"));
+    ++told;
+    holder.close();
+  });
+  const auto loop = std::move(*Loop::create(system_clock_, log, metrics_));
+  const auto listener = Listener::listen(*loop, kLoopbackV4, ntohs(address.sin_port), [](int) {});
+  EXPECT_TRUE(listener.has_value()) << listener.error().message;
+  EXPECT_EQ(told, 1);
+}
+
+// Listens on a loop in a process of its own until it is killed; returns its port and process.
+std::pair<uint16_t, pid_t> listen_in_a_process(uint16_t port) {
+  std::array<int, 2> pipe;
+  EXPECT_EQ(::pipe(pipe.data()), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const SystemClock clock;
+    Logger log(LogLevel::kOff, clock);
+    Metrics metrics;
+    const auto loop = std::move(*Loop::create(clock, log, metrics));
+    const auto listener = Listener::listen(*loop, kLoopbackV4, port, [](int) {});
+    const uint16_t bound = listener ? (*listener)->port() : 0;
+    loop->run_until([] { return true; });  // the accept is in flight
+    const bool told = ::write(pipe[1], &bound, sizeof(bound)) == sizeof(bound);
+    while (told && listener) ::pause();
+    std::_Exit(1);
+  }
+  const Descriptor reading(pipe[0]);
+  ::close(pipe[1]);
+  EXPECT_EQ(::read(reading.get(), &port, sizeof(port)), static_cast<ssize_t>(sizeof(port)));
+  return {port, child};
+}
+
+TEST(ListenerProcessTest, AServerThatWasKilledCanBeStartedAgainAtOnce) {
+  uint16_t port = 0;
+  for (int i = 0; i < 5; ++i) {
+    pid_t child = 0;
+    std::tie(port, child) = listen_in_a_process(port);
+    EXPECT_NE(port, 0) << "could not listen again";
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
 }
 
 TEST_F(ListenerTest, WhatIsNoAddressIsAnError) {
