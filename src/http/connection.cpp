@@ -215,6 +215,7 @@ void Connection::send_answer(const Request* request, Response response) {
   if (is_head || !status_has_body(response.status)) response.body = {};
   queue(std::move(head), std::move(response.body));
 
+  request_.context.reset();
   forget_body();
   if (close) return begin_linger();
   state_ = State::kIdle;

@@ -16,6 +16,12 @@ constexpr int kStatuses[] = {200, 204, 400, 401, 404, 405, 408, 413,
 
 constexpr std::string_view kDatabaseDown = "the database cannot be reached";
 
+// What is known of a push's token between its head and its end.
+struct Verdict {
+  std::optional<auth::AuthResult> result;  // nullopt: a key must be fetched first
+  auth::AuthCallback waiting;              // the body came before the key
+};
+
 http::Response metrics_answer(const Metrics& metrics) {
   http::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -52,23 +58,37 @@ Result<std::string_view> Gateway::token_of(const http::Request& request) {
   return auth::bearer_token(*header);
 }
 
-std::optional<http::Response> Gateway::on_head(const http::Request& request) {
+std::optional<http::Response> Gateway::on_head(http::Request& request) {
   const auto route = find_route(request);
   if (!route) return route.error();
   if (route->endpoint != Endpoint::kPush) return std::nullopt;
   return refuse_early(request);
 }
 
-std::optional<http::Response> Gateway::refuse_early(const http::Request& request) {
+std::optional<http::Response> Gateway::refuse_early(http::Request& request) {
   const auto token = token_of(request);
   if (!token) return answer_of(token.error());
-  // The answer may come later, where a key must be fetched first; then the body is read meanwhile.
-  const auto verdict = std::make_shared<std::optional<auth::AuthResult>>();
-  authenticator_.authenticate(*token,
-                              [verdict](auth::AuthResult result) { *verdict = std::move(result); });
-  if (*verdict && !**verdict) return answer_of((*verdict)->error());
+  // It may come later, where a key must be fetched first; the body is read meanwhile.
+  const auto verdict = std::make_shared<Verdict>();
+  authenticator_.authenticate(*token, [verdict](auth::AuthResult result) {
+    if (verdict->waiting) return verdict->waiting(std::move(result));
+    verdict->result = std::move(result);
+  });
+  if (verdict->result && !*verdict->result) return answer_of(verdict->result->error());
   if (!is_ready_) return http::error_response(503, kDatabaseDown);
+  request.context = verdict;
   return std::nullopt;
+}
+
+void Gateway::identify(const http::Request& request, auth::AuthCallback done) {
+  if (request.context == nullptr) {
+    const auto token = token_of(request);
+    if (!token) return done(std::unexpected(token.error()));
+    return authenticator_.authenticate(*token, std::move(done));
+  }
+  auto& verdict = *static_cast<Verdict*>(request.context.get());
+  if (verdict.result) return done(std::move(*verdict.result));
+  verdict.waiting = std::move(done);
 }
 
 void Gateway::on_request(http::Request& request, http::Responder responder) {
@@ -85,21 +105,16 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
     responder.respond(metrics_answer(metrics_));
     return;
   }
-  const auto token = token_of(request);
-  if (!token) {
-    responder.respond(answer_of(token.error()));
-    return;
-  }
-  authenticator_.authenticate(
-      *token, [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
-        // The request is there as long as somebody waits for its answer.
-        if (!responder.waiting()) return;
-        if (!identity) {
-          responder.respond(answer_of(identity.error()));
-        } else {
-          serve(route, request, **identity, responder);
-        }
-      });
+  identify(request,
+           [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
+             // The request is there as long as somebody waits for its answer.
+             if (!responder.waiting()) return;
+             if (!identity) {
+               responder.respond(answer_of(identity.error()));
+             } else {
+               serve(route, request, **identity, responder);
+             }
+           });
 }
 
 void Gateway::serve(const Route& route, http::Request& request, const auth::Identity& identity,

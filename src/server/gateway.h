@@ -27,7 +27,7 @@ class Gateway final : public http::Handler {
   // pushes do; pulls that memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
   void set_store_state(store::StoreState state);
 
-  std::optional<http::Response> on_head(const http::Request& request) override;
+  std::optional<http::Response> on_head(http::Request& request) override;
   void on_request(http::Request& request, http::Responder responder) override;
   void on_answer(const http::Request* request, const http::Response& response,
                  int64_t duration_ns) override;
@@ -36,7 +36,9 @@ class Gateway final : public http::Handler {
   // The token of a request, or why there is none that counts.
   [[nodiscard]] static Result<std::string_view> token_of(const http::Request& request);
   // Refuses what is certain to fail before its body is read.
-  [[nodiscard]] std::optional<http::Response> refuse_early(const http::Request& request);
+  [[nodiscard]] std::optional<http::Response> refuse_early(http::Request& request);
+  // Whose request it is: a push's token was looked at when its head came, and is not again.
+  void identify(const http::Request& request, auth::AuthCallback done);
   void serve(const Route& route, http::Request& request, const auth::Identity& identity,
              http::Responder responder);
 

@@ -12,6 +12,12 @@ const pullPath = `/sync/app/pull?collection=todos&since=${beginning}`;
 
 const ask = (server, token) => server.get(pullPath, {authorization: `Bearer ${token}`});
 const status = async (server, token) => (await ask(server, token)).status;
+const pushStatus = async (server, token) => (await server.request({
+  method: 'POST',
+  path: '/sync/app',
+  headers: {authorization: `Bearer ${token}`},
+  body: '{"changes":[]}'
+})).status;
 
 // An issuer's JWKS endpoint. `answer(request, response)` can be swapped; `fetches` counts.
 class JwksEndpoint {
@@ -94,7 +100,8 @@ test('1.4 requests with an unknown kid wait for one fetch, at most one per 10 s'
     const tokens = [...Array(20).keys()].map((i) => young.token({sub: `user-${i}`}));
     let answers;
     await until('a fetch was due', async () => {
-      const asked = Promise.all(tokens.map((token) => status(server, token)));
+      const asked = Promise.all(tokens.map(
+          (token, i) => i % 2 === 0 ? status(server, token) : pushStatus(server, token)));
       // Either all are refused at once, since the last fetch is too young, or all wait.
       const refused = asked.then(() => true);
       await until(
@@ -216,6 +223,19 @@ test('1.5 a remembered token still ends at its exp', async () => {
   assert.equal(await status(server, token), 200);
   await until('it has expired', async () => await status(server, token) === 401);
   assert.ok(Date.now() / 1000 >= exp + 29, 'not before the leeway is over');
+});
+
+test('1.5 a token is looked at once a request, a push too', async () => {
+  const looks = async () => (await server.get('/metrics'))
+                                .text.split('\n')
+                                .filter((line) => line.startsWith('mana_sync_tokens_'))
+                                .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  const token = server.key.token({sub: 'a'});
+  const before = await looks();
+  for (let i = 1; i <= 3; i += 1) {
+    assert.equal(await pushStatus(server, token), 200);
+    assert.equal(await looks() - before, i);
+  }
 });
 
 test('1.5 a remembered token does not let in its like', async () => {

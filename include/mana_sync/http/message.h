@@ -1,6 +1,7 @@
 // A request as the endpoints see it, and their answer.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct Request {
   // The whole body, decoded from chunks. An endpoint may move it out; its capacity is at least
   // SIMDJSON_PADDING (64) bytes past its size. Empty in on_head.
   std::string body;
+  // What the handler's on_head wants to tell its on_request; let go of when the request is
+  // answered.
+  std::shared_ptr<void> context;
 
   // The first header of that name (case-insensitive).
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;

@@ -38,9 +38,9 @@ class Responder {
 class Handler {
  public:
   virtual ~Handler() = default;
-  // The head is complete, the body not yet read. An answer refuses the request here: with a body
-  // still to come the connection closes after it (PROTOCOL 9.3).
-  virtual std::optional<Response> on_head(const Request& request) = 0;
+  // The head is complete, the body not yet read; `request.context` may be set. An answer refuses
+  // the request here: with a body still to come the connection closes after it (PROTOCOL 9.3).
+  virtual std::optional<Response> on_head(Request& request) = 0;
   // The whole request. It must be answered through `responder`, now or later; `request` stays
   // valid until then, or until the client has gone.
   virtual void on_request(Request& request, Responder responder) = 0;

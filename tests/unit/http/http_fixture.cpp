@@ -95,9 +95,10 @@ Response text_response(std::string body) {
   return response;
 }
 
-std::optional<Response> TestHandler::on_head(const Request& request) {
+std::optional<Response> TestHandler::on_head(Request& request) {
   heads.emplace_back(request.path);
   EXPECT_EQ(request.body, "");
+  request.context = std::make_shared<std::string>(request.path);
   if (request.path == "/refuse") return error_response(401, "no token");
   return std::nullopt;
 }
@@ -105,6 +106,8 @@ std::optional<Response> TestHandler::on_head(const Request& request) {
 void TestHandler::on_request(Request& request, Responder responder) {
   requests.emplace_back(request.path);
   EXPECT_TRUE(responder.waiting());
+  EXPECT_EQ(*static_cast<std::string*>(request.context.get()), request.path);
+  context = request.context;
   if (request.path == "/later") {
     waiting.push_back(responder);
     return;

@@ -71,7 +71,7 @@ class Client {
 // /refuse: 401 at the head. /close: closes. Anything else: 404 with the path in it.
 class TestHandler final : public Handler {
  public:
-  std::optional<Response> on_head(const Request& request) override;
+  std::optional<Response> on_head(Request& request) override;
   void on_request(Request& request, Responder responder) override;
   void on_answer(const Request* request, const Response& response, int64_t duration_ns) override;
 
@@ -84,6 +84,7 @@ class TestHandler final : public Handler {
   std::vector<std::string> requests;
   std::vector<Answered> answers;
   std::vector<Responder> waiting;
+  std::weak_ptr<void> context;  // of the last request
 };
 
 class HttpTest : public testing::Test {

@@ -214,6 +214,21 @@ TEST_F(HttpServer, TakesAbsoluteTargets) {
       "q");
 }
 
+TEST_F(HttpServer, KeepsWhatOnHeadLeftUntilTheAnswer) {
+  Client& client = connect();
+  client.send(kGetLater);
+  run_until([&] { return !handler_.waiting.empty(); });
+  EXPECT_FALSE(handler_.context.expired());
+  handler_.waiting[0].respond(text_response("x"));
+  EXPECT_TRUE(handler_.context.expired());
+  Client& gone = connect();
+  gone.send(kGetLater);
+  run_until([&] { return handler_.waiting.size() == 2; });
+  gone.close_with_reset();
+  run_until([&] { return server_->connection_count() == 1; });
+  EXPECT_TRUE(handler_.context.expired());
+}
+
 TEST_F(HttpServer, TellsTheHandlerOfEachAnswer) {
   Client& client = connect();
   client.send(kGetLater);
