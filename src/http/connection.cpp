@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
 
 namespace mana_sync::http {
@@ -12,9 +11,6 @@ namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kNsPerMs = 1'000'000;
-// Up to this size a body is copied behind its head: cheaper than a second piece to send.
-constexpr size_t kCopiedBodyBytesMax = 4 * limits::kKiB;
-constexpr size_t kHeadBytesReserved = 512;
 
 constexpr Refusal kHeadTimeout{408, "the request head did not arrive in time"};
 constexpr Refusal kBodyTimeout{408, "the request body stalled"};
@@ -31,7 +27,7 @@ Connection::Connection(ConnectionContext& context, ConnectionOwner& owner, bool 
 
 Connection::~Connection() {
   if (timer_armed_) context_.loop.cancel(timer_);
-  if (consume_is_due_) context_.loop.cancel(consume_timer_);
+  if (step_is_due_) context_.loop.cancel(step_timer_);
   forget_body();
 }
 
@@ -42,24 +38,12 @@ void Connection::open(SlotId id, int fd) {
   update_timer();
 }
 
-bool Connection::answer(uint64_t request_number, Response response) {
-  if (!is_waiting(request_number)) return false;
-  send_answer(&request_, std::move(response));
-  // consume() goes on by itself; from elsewhere, the handler must not be called before this
-  // returns.
-  if (!consuming_) settle();
-  return true;
-}
-
-bool Connection::is_waiting(uint64_t request_number) const {
-  return state_ == State::kBusy && request_number_ == request_number;
-}
-
 void Connection::begin_shutdown() {
   shutting_down_ = true;
   const bool is_fresh = state_ == State::kHead && !parser_.has_begun();
   const bool is_idle = state_ == State::kIdle && input_.empty();
   if (is_fresh || is_idle) close_socket();
+  if (state_ == State::kStreaming) finish_stream();
   settle();
 }
 
@@ -184,82 +168,19 @@ void Connection::forget_body() {
   counted_body_bytes_ = 0;
 }
 
-// --- Answering ---
-
-void Connection::refuse(const Refusal& refusal) {
-  context_.refused.count(refusal.status);
-  Response response = error_response(refusal.status, refusal.message);
-  response.close = true;
-  if (state_ == State::kBody) return send_answer(&request_, std::move(response));
-  head_done_ns_ = context_.loop.clock().steady_ns();
-  send_answer(nullptr, std::move(response));
-}
-
-// `request` is nullptr where the head could not be read.
-void Connection::send_answer(const Request* request, Response response) {
-  const bool close =
-      response.close || shutting_down_ || (request != nullptr && !request->keep_alive);
-  context_.handler.on_answer(request, response, context_.loop.clock().steady_ns() - head_done_ns_);
-
-  AnswerContext context{context_.date.now(), context_.options.cors, parser_.origin()};
-  context.close = close;
-  if (request != nullptr) {
-    context.version_minor = request->version_minor;
-    context.is_preflight = is_preflight_ && response.status == 204;
-  }
-  std::string head;
-  const bool is_copied = response.body.size() <= kCopiedBodyBytesMax;
-  head.reserve(kHeadBytesReserved + (is_copied ? response.body.size() : 0));
-  append_answer_head(head, response, context);
-  const bool is_head = request != nullptr && request->method == Method::kHead;
-  if (is_head || !status_has_body(response.status)) response.body = {};
-  queue(std::move(head), std::move(response.body));
-
-  request_.context.reset();
-  forget_body();
-  if (close) return begin_linger();
-  state_ = State::kIdle;
-}
-
-void Connection::queue(std::string head, GatheredText body) {
-  activity_ns_ = context_.loop.now_ns();
-  if (body.size() <= kCopiedBodyBytesMax) {
-    body.for_each([&](std::string_view own) { head += own; },
-                  [&](const SharedBytes& shared) { head += shared.bytes; });
-    return socket_->send(std::move(head));
-  }
-  socket_->send(std::move(head));
-  if (body.splices().empty()) return socket_->send(std::move(body.own()));
-  body.for_each([&](std::string_view own) { socket_->send(std::string(own)); },
-                [&](const SharedBytes& shared) { socket_->send_shared(shared); });
-}
-
-void Connection::begin_linger() {
-  if (peer_finished_) return close_socket();
-  state_ = State::kLingering;
-  linger_begun_ns_ = context_.loop.now_ns();
-  socket_->finish_sending();
-}
-
-void Connection::close_socket() {
-  state_ = State::kClosing;
-  socket_->close();
-}
-
 // Brings everything that follows from state_ up to date: buffers are freed, what waits is read,
 // receiving is paused or resumed, a connection that can expect nothing more is closed, the timer is
 // set. Calls no handler.
 void Connection::settle() {
   const bool is_over = state_ == State::kLingering || state_ == State::kClosing;
   if (is_over) drop_waiting_input();
-  if (is_over || state_ == State::kIdle) parser_.release_large_buffers();
+  if (is_over || state_ == State::kIdle) parser_.release_buffers(limits::kKeptBufferBytesMax);
+  if (state_ == State::kStreaming) parser_.release_buffers(0);  // for long
   const size_t waiting = input_.size() - input_offset_;
-  if (waiting > 0 && wants_input() && !consume_is_due_) {
-    consume_is_due_ = true;
-    consume_timer_ = context_.loop.after(std::chrono::milliseconds(0), [this] {
-      consume_is_due_ = false;
-      consume_waiting_input();
-    });
+  const bool has_step = state_ == State::kUpgrading || (waiting > 0 && wants_input());
+  if (has_step && !step_is_due_) {
+    step_is_due_ = true;
+    step_timer_ = context_.loop.after(std::chrono::milliseconds(0), [this] { take_due_step(); });
   }
   if (state_ != State::kClosing) {
     if (!receive_paused_ && waiting >= limits::kPipelinedInputBytesMax) {
@@ -269,7 +190,8 @@ void Connection::settle() {
       receive_paused_ = false;
       socket_->resume_receive();
     }
-    if (peer_finished_ && waiting == 0 && state_ != State::kBusy) close_socket();
+    const bool has_answer_to_come = state_ == State::kBusy || state_ == State::kUpgrading;
+    if (peer_finished_ && waiting == 0 && !has_answer_to_come) close_socket();
   }
   update_timer();
 }
@@ -278,6 +200,12 @@ void Connection::drop_waiting_input() {
   input_.clear();
   input_offset_ = 0;
   if (input_.capacity() > limits::kKeptBufferBytesMax) std::string().swap(input_);
+}
+
+void Connection::take_due_step() {
+  step_is_due_ = false;
+  if (state_ == State::kUpgrading) return hand_over();
+  consume_waiting_input();
 }
 
 void Connection::consume_waiting_input() {
@@ -291,9 +219,12 @@ void Connection::on_sent(size_t pending_bytes) {
   // The client's time to read and close starts when it can have the whole answer.
   if (state_ == State::kLingering && pending_bytes == 0) linger_begun_ns_ = activity_ns_;
   settle();
+  if (state_ == State::kStreaming) stream_->on_sent(pending_bytes);
 }
 
 void Connection::on_closed() {
+  state_ = State::kClosing;
+  if (StreamEvents* const stream = std::exchange(stream_, nullptr)) stream->on_gone();
   owner_.on_connection_closed(id_);
 }
 
@@ -315,6 +246,8 @@ int64_t Connection::deadline_ns() const {
       return std::min(after(activity_ns_, limits::kLingerTimeoutMs),
                       after(linger_begun_ns_, limits::kLingerTotalTimeoutMs));
     case State::kBusy:
+    case State::kStreaming:
+    case State::kUpgrading:
     case State::kClosing:
       break;
   }
@@ -349,6 +282,8 @@ void Connection::on_deadline() {
     case State::kLingering:
       return sends ? abort() : close_socket();
     case State::kBusy:
+    case State::kStreaming:
+    case State::kUpgrading:
     case State::kClosing:
       return abort();
   }

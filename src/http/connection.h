@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,11 @@ class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
   virtual Responder make_connection_responder(SlotId connection, uint64_t request_number) = 0;
+  // The connection leaves HTTP: destroys it, and hands the socket over to `next`; `unread` was
+  // received behind the request.
+  virtual void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
+                                      std::unique_ptr<UpgradedConnection> next,
+                                      std::string unread) = 0;
   // The socket is gone; destroys the connection.
   virtual void on_connection_closed(SlotId connection) = 0;
 };
@@ -49,9 +55,18 @@ class Connection final : public net::SocketEvents {
 
   // See Responder.
   bool answer(uint64_t request_number, Response response);
+  void begin_stream(uint64_t request_number, Response response, StreamEvents& events);
+  bool upgrade(uint64_t request_number, Response response,
+               std::unique_ptr<UpgradedConnection> next);
   [[nodiscard]] bool is_waiting(uint64_t request_number) const;
 
-  // Closes now if no request has begun; otherwise after its answer.
+  // See StreamedResponse.
+  void send_piece(GatheredText piece);
+  void end_stream(uint64_t request_number);
+  [[nodiscard]] size_t pending_bytes() const { return socket_->pending_bytes(); }
+  [[nodiscard]] bool is_streaming(uint64_t request_number) const;
+
+  // Closes now if no request has begun; otherwise after its answer. Ends a streamed answer.
   void begin_shutdown();
   void abort();
 
@@ -64,13 +79,18 @@ class Connection final : public net::SocketEvents {
   // A connection begins in kHead. Its transitions:
   //   kHead ─▶ kBody ─▶ kBusy        a request is read (without a body: kHead ─▶ kBusy)
   //   kBusy ─▶ kIdle ─▶ kHead        it is answered, and the next one begins
+  //   kBusy ─▶ kStreaming ─▶ kIdle   its answer is streamed, and ended
+  //   kBusy ─▶ kUpgrading            its answer is 101; ends with on_connection_upgraded()
   //   kHead ─▶ kIdle                 on_head answered a request without a body
-  //   kHead, kBody, kBusy ─▶ kLingering   a refusal, or an answer with `Connection: close`
+  //   kHead, kBody, kBusy, kStreaming ─▶ kLingering   a refusal, or the end of an answer after
+  //                                  which the connection closes
   //   any ─▶ kClosing                time is up, the peer is done, or shutdown of an idle one
   enum class State {
     kHead,       // the next head may come, or has begun
     kBody,       // on_head took the head
     kBusy,       // the handler has the request
+    kStreaming,  // the handler sends the answer piece by piece
+    kUpgrading,  // in the next tick somebody else gets the socket
     kIdle,       // answered; not a byte of the next head yet
     kLingering,  // the last answer is on its way
     kClosing,    // nothing more will happen but on_closed()
@@ -79,6 +99,7 @@ class Connection final : public net::SocketEvents {
   // Reading.
   [[nodiscard]] bool wants_input() const;
   size_t consume(std::string_view bytes);
+  void take_due_step();
   void consume_waiting_input();
   void drop_waiting_input();
   void take_step(Parser::Event event, bool more_input);
@@ -91,7 +112,14 @@ class Connection final : public net::SocketEvents {
   // Answering.
   void refuse(const Refusal& refusal);
   void send_answer(const Request* request, Response response);
+  [[nodiscard]] bool closes_after(const Request* request, const Response& response) const;
+  [[nodiscard]] std::string answer_head(const Request* request, const Response& response,
+                                        AnswerFraming framing, bool close);
   void queue(std::string head, GatheredText body);
+  void forget_request();
+  void finish_answer(bool close);
+  void finish_stream();
+  void hand_over();
   void begin_linger();
   void close_socket();
   void settle();
@@ -115,12 +143,19 @@ class Connection final : public net::SocketEvents {
   bool is_preflight_ = false;
   size_t counted_body_bytes_ = 0;  // this connection's share of bodies_bytes
 
+  // The streamed answer: whom to tell (nullptr: there is none, or its writer is done with it), and
+  // how it was announced.
+  StreamEvents* stream_ = nullptr;
+  AnswerFraming stream_framing_ = AnswerFraming::kChunked;
+  bool stream_closes_ = false;
+  std::unique_ptr<UpgradedConnection> next_;  // kUpgrading: who gets the socket
+
   // Bytes that wait behind the request at hand, from input_offset_ on.
   std::string input_;
   size_t input_offset_ = 0;
-  // True exactly while consume() runs, or consume_waiting_input() is to run in a later tick.
+  // True exactly while consume() runs, or take_due_step() is to run in a later tick.
   bool consuming_ = false;
-  bool consume_is_due_ = false;
+  bool step_is_due_ = false;
   bool receive_paused_ = false;
   bool peer_finished_ = false;
   bool shutting_down_ = false;
@@ -134,7 +169,7 @@ class Connection final : public net::SocketEvents {
   bool timer_armed_ = false;
   int64_t timer_due_ns_ = 0;
   net::TimerId timer_;
-  net::TimerId consume_timer_;
+  net::TimerId step_timer_;
 };
 
 }  // namespace mana_sync::http

@@ -23,6 +23,12 @@ std::string_view trim(std::string_view value) {
   return value.substr(begin, value.find_last_not_of(" \t") - begin + 1);
 }
 
+template <class T>
+void release(std::vector<T>& list, size_t kept_bytes_max) {
+  list.clear();
+  if (list.capacity() * sizeof(T) > kept_bytes_max) list.shrink_to_fit();
+}
+
 }  // namespace
 
 Parser::Parser(Request& request, size_t body_bytes_max)
@@ -60,11 +66,11 @@ void Parser::begin() {
   request_.body.clear();
 }
 
-void Parser::release_large_buffers() {
-  headers_.clear();
-  request_.headers.clear();
-  if (head_.capacity() > limits::kKeptBufferBytesMax) std::string().swap(head_);
-  if (request_.body.capacity() > limits::kKeptBufferBytesMax) std::string().swap(request_.body);
+void Parser::release_buffers(size_t kept_bytes_max) {
+  release(headers_, kept_bytes_max);
+  release(request_.headers, kept_bytes_max);
+  if (head_.capacity() > kept_bytes_max) std::string().swap(head_);
+  if (request_.body.capacity() > kept_bytes_max) std::string().swap(request_.body);
 }
 
 Parser::Step Parser::feed(std::string_view bytes) {

@@ -40,9 +40,9 @@ class Parser {
 
   // Forgets the last request and expects a head.
   void begin();
-  // Ends the request, and frees what is too large to keep for the next. REQUIRES: begin() comes
+  // Ends the request, and frees buffers larger than `kept_bytes_max`. REQUIRES: begin() comes
   // before feed().
-  void release_large_buffers();
+  void release_buffers(size_t kept_bytes_max);
 
   // REQUIRES: `bytes` is not empty. After kHeadComplete without a body (has_body()) the request is
   // complete: no kComplete follows.

@@ -10,6 +10,8 @@ namespace {
 
 std::string_view reason_phrase(int status) {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 204:
@@ -74,13 +76,19 @@ void append_answer_head(std::string& out, const Response& response, const Answer
   append("HTTP/1.1 ", std::string_view(status.data(), status.size()), " ",
          reason_phrase(response.status), "\r\nDate: ", context.date, "\r\n");
   if (status_has_body(response.status)) {
-    const fmt::format_int length(response.body.size());
     if (!response.content_type.empty()) {
       append("Content-Type: ", std::string_view(response.content_type), "\r\n");
     }
-    append("Content-Length: ", std::string_view(length.data(), length.size()), "\r\n");
+    if (context.framing == AnswerFraming::kLength) {
+      const fmt::format_int length(response.body.size());
+      append("Content-Length: ", std::string_view(length.data(), length.size()), "\r\n");
+    } else if (context.framing == AnswerFraming::kChunked) {
+      append("Transfer-Encoding: chunked\r\n");
+    }
   }
-  if (context.close) {
+  if (response.status == 101) {
+    append("Connection: Upgrade\r\n");
+  } else if (context.close) {
     append("Connection: close\r\n");
   } else if (context.version_minor == 0) {
     append("Connection: keep-alive\r\n");

@@ -25,6 +25,9 @@ class DateCache {
   std::string text_;
 };
 
+// How the client finds the end of a body (RFC 9112 §6.3).
+enum class AnswerFraming : uint8_t { kLength, kChunked, kUntilClose };
+
 // What an answer's head depends on besides the answer.
 struct AnswerContext {
   std::string_view date;
@@ -33,6 +36,7 @@ struct AnswerContext {
   bool is_preflight = false;  // allowed by `cors`
   int version_minor = 1;      // the request's
   bool close = false;
+  AnswerFraming framing = AnswerFraming::kLength;
 };
 
 // Appends everything up to and with the empty line.

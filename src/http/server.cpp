@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "connection.h"
@@ -10,6 +12,37 @@
 
 namespace mana_sync::http {
 namespace {
+
+// A connection that has left HTTP: passes on what its socket tells, and ends with it.
+class UpgradedSlot final : public net::SocketEvents {
+ public:
+  UpgradedSlot(net::StreamSocket& socket, std::unique_ptr<UpgradedConnection> connection)
+      : socket_(socket), connection_(std::move(connection)) {}
+
+  // Called once, first. `slots` owns this under `id`, and must outlive it.
+  void open(SlotMap<UpgradedSlot>& slots, SlotId id, std::string unread) {
+    slots_ = &slots;
+    id_ = id;
+    socket_.hand_over(*this, std::move(unread));
+    connection_->on_open(socket_);
+  }
+  void begin_shutdown() { connection_->on_shutdown(); }
+  void abort() { socket_.abort(); }
+
+  void on_receive(std::string_view bytes) override { connection_->on_receive(bytes); }
+  void on_peer_finished() override { connection_->on_peer_finished(); }
+  void on_sent(size_t pending_bytes) override { connection_->on_sent(pending_bytes); }
+  void on_closed() override {
+    connection_->on_closed();
+    slots_->remove(id_);  // this is gone
+  }
+
+ private:
+  net::StreamSocket& socket_;
+  const std::unique_ptr<UpgradedConnection> connection_;
+  SlotMap<UpgradedSlot>* slots_ = nullptr;
+  SlotId id_;
+};
 
 class LoopServer final : public Server, public ConnectionOwner {
  public:
@@ -26,22 +59,25 @@ class LoopServer final : public Server, public ConnectionOwner {
   }
 
   uint16_t port() const override { return listener_->port(); }
-  size_t connection_count() const override { return connections_.size(); }
-  bool drained() const override { return connections_.size() == 0; }
+  size_t connection_count() const override { return connections_.size() + upgraded_.size(); }
+  bool drained() const override { return connection_count() == 0; }
 
   void begin_shutdown() override {
+    if (std::exchange(shutting_down_, true)) return;
     listener_->close();
     connections_.for_each([](SlotId, Connection& connection) { connection.begin_shutdown(); });
+    upgraded_.for_each([](SlotId, UpgradedSlot& slot) { slot.begin_shutdown(); });
   }
 
   void abort_all() override {
     listener_->close();
     connections_.for_each([](SlotId, Connection& connection) { connection.abort(); });
+    upgraded_.for_each([](SlotId, UpgradedSlot& slot) { slot.abort(); });
   }
 
  private:
   void on_accept(int fd) {
-    const size_t count = connections_.size();
+    const size_t count = connection_count();
     const size_t connections_max = context_.options.connections_max;
     if (count >= connections_max + limits::kOverloadConnectionsMax) {
       context_.refused.count(503);
@@ -58,30 +94,86 @@ class LoopServer final : public Server, public ConnectionOwner {
   }
   void on_connection_closed(SlotId connection) override { connections_.remove(connection); }
 
-  bool respond_to(SlotId id, uint64_t request_number, Response response) override {
-    Connection* connection = connections_.find(id);
-    return connection != nullptr && connection->answer(request_number, std::move(response));
+  void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
+                              std::unique_ptr<UpgradedConnection> next,
+                              std::string unread) override {
+    connections_.remove(connection);
+    const SlotId id = upgraded_.insert(std::make_unique<UpgradedSlot>(socket, std::move(next)));
+    UpgradedSlot& slot = *upgraded_.find(id);
+    slot.open(upgraded_, id, std::move(unread));
+    if (shutting_down_) slot.begin_shutdown();
   }
-  bool is_waiting(SlotId id, uint64_t request_number) const override {
-    const Connection* connection = connections_.find(id);
-    return connection != nullptr && connection->is_waiting(request_number);
+
+  Connection* find_connection(SlotId connection) const override {
+    return connections_.find(connection);
   }
 
   ConnectionContext context_;
   SlotMap<Connection> connections_;
+  SlotMap<UpgradedSlot> upgraded_;
+  bool shutting_down_ = false;
   std::unique_ptr<net::Listener> listener_;
 };
 
 }  // namespace
 
+// --- Responder ---
+
+Connection* Responder::connection() const {
+  return server_ == nullptr ? nullptr : server_->find_connection(connection_);
+}
+
 bool Responder::respond(Response response) const {
-  return server_ != nullptr &&
-         server_->respond_to(connection_, request_number_, std::move(response));
+  Connection* const found = connection();
+  return found != nullptr && found->answer(request_number_, std::move(response));
+}
+
+StreamedResponse Responder::stream(Response response, StreamEvents& events) const {
+  StreamedResponse stream;
+  if (!waiting()) return stream;
+  connection()->begin_stream(request_number_, std::move(response), events);
+  stream.server_ = server_;
+  stream.connection_ = connection_;
+  stream.request_number_ = request_number_;
+  return stream;
+}
+
+bool Responder::upgrade(Response response, std::unique_ptr<UpgradedConnection> next) const {
+  Connection* const found = connection();
+  return found != nullptr && found->upgrade(request_number_, std::move(response), std::move(next));
 }
 
 bool Responder::waiting() const {
-  return server_ != nullptr && server_->is_waiting(connection_, request_number_);
+  const Connection* const found = connection();
+  return found != nullptr && found->is_waiting(request_number_);
 }
+
+// --- StreamedResponse ---
+
+Connection* StreamedResponse::connection() const {
+  return server_ == nullptr ? nullptr : server_->find_connection(connection_);
+}
+
+bool StreamedResponse::is_open() const {
+  const Connection* const found = connection();
+  return found != nullptr && found->is_streaming(request_number_);
+}
+
+bool StreamedResponse::send(GatheredText bytes) const {
+  if (!is_open()) return false;
+  connection()->send_piece(std::move(bytes));
+  return true;
+}
+
+size_t StreamedResponse::pending_bytes() const {
+  return is_open() ? connection()->pending_bytes() : 0;
+}
+
+void StreamedResponse::end() const {
+  if (Connection* const found = connection()) found->end_stream(request_number_);
+}
+
+// --- Server ---
 
 Responder Server::make_responder(Server& server, SlotId connection, uint64_t request_number) {
   Responder responder;

@@ -18,13 +18,14 @@ namespace {
 class Socket final : public StreamSocket, public OpTarget {
  public:
   Socket(Operations& operations, int fd, SocketEvents& events)
-      : operations_(operations), events_(events), fd_(fd) {}
+      : operations_(operations), events_(&events), fd_(fd) {}
   ~Socket() override {
     if (fd_ >= 0) ::close(fd_);
   }
 
   void start() { submit_receive(); }
 
+  void hand_over(SocketEvents& events, std::string unread) override;
   void send(std::string bytes) override;
   void send_shared(SharedBytes shared) override;
   [[nodiscard]] size_t pending_bytes() const override { return output_.pending_bytes(); }
@@ -51,6 +52,7 @@ class Socket final : public StreamSocket, public OpTarget {
   void on_received(const Completion& completion);
   void take(std::string_view bytes);
   void on_end_of_input();
+  void request_delivery();
   void deliver_held();
 
   void request_flush();
@@ -64,7 +66,7 @@ class Socket final : public StreamSocket, public OpTarget {
   void close_if_idle();
 
   Operations& operations_;
-  SocketEvents& events_;
+  SocketEvents* events_;
   int fd_;
   State state_ = State::kOpen;
 
@@ -84,7 +86,7 @@ class Socket final : public StreamSocket, public OpTarget {
   bool is_send_shut_down_ = false;
 
   // What arrived while paused, in order; bounded by what one tick can receive, since the first
-  // bytes of it end the receive.
+  // bytes of it end the receive. Also what hand_over() brought, until the next tick.
   std::string held_;
   OutputQueue output_;
 };
@@ -125,7 +127,7 @@ void Socket::on_received(const Completion& completion) {
 
 void Socket::take(std::string_view bytes) {
   if (state_ != State::kOpen) return;
-  if (!is_receive_paused_ && held_.empty()) return events_.on_receive(bytes);
+  if (!is_receive_paused_ && held_.empty()) return events_->on_receive(bytes);
   held_ += bytes;
   // A pause that ends before the next bytes arrive costs nothing: the receive ends only now.
   if (is_receive_in_flight_) operations_.ring().submit_cancel(OpKind::kReceive, id());
@@ -135,12 +137,24 @@ void Socket::on_end_of_input() {
   has_peer_finished_ = true;
   if (state_ != State::kOpen || !held_.empty()) return;
   has_told_peer_finished_ = true;
-  events_.on_peer_finished();
+  events_->on_peer_finished();
+}
+
+void Socket::hand_over(SocketEvents& events, std::string unread) {
+  events_ = &events;
+  held_.insert(0, unread);
+  has_told_peer_finished_ = false;
+  request_delivery();
 }
 
 void Socket::resume_receive() {
   is_receive_paused_ = false;
-  if (held_.empty() || is_delivery_requested_ || state_ != State::kOpen) return;
+  request_delivery();
+}
+
+void Socket::request_delivery() {
+  const bool has_news = !held_.empty() || (has_peer_finished_ && !has_told_peer_finished_);
+  if (!has_news || is_delivery_requested_ || state_ != State::kOpen) return;
   operations_.request(Visit::kDeferred, *this);
   is_delivery_requested_ = true;
 }
@@ -149,7 +163,7 @@ void Socket::deliver_held() {
   is_delivery_requested_ = false;
   if (state_ != State::kOpen || is_receive_paused_) return;
   const std::string held = std::exchange(held_, {});
-  events_.on_receive(held);
+  if (!held.empty()) events_->on_receive(held);
   if (state_ != State::kOpen) return;
   if (has_peer_finished_ && !has_told_peer_finished_) return on_end_of_input();
   if (wants_receive()) submit_receive();
@@ -202,7 +216,7 @@ void Socket::on_send_done(const Completion& completion) {
   if (completion.result > 0) output_.consume(static_cast<size_t>(completion.result));
   if (!is_alive()) return close_if_idle();
   if (completion.result < 0 && !is_interrupted) return begin_closing();
-  if (completion.result > 0) events_.on_sent(output_.pending_bytes());
+  if (completion.result > 0) events_->on_sent(output_.pending_bytes());
   if (is_alive() && (output_.pending_bytes() > 0 || is_finishing_ || state_ == State::kDraining)) {
     request_flush();
   }
@@ -285,7 +299,7 @@ void Socket::on_visit(Visit visit) {
       return;
     case Visit::kReclaim:
       ::close(std::exchange(fd_, -1));
-      return events_.on_closed();
+      return events_->on_closed();
   }
 }
 

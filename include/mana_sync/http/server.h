@@ -12,24 +12,39 @@
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/http/cors.h"
 #include "mana_sync/http/message.h"
+#include "mana_sync/http/streamed_response.h"
+#include "mana_sync/http/upgrade.h"
 #include "mana_sync/net/loop.h"
 
 namespace mana_sync::http {
 
+class Connection;
 class Server;
 
-// Whom to answer. Copyable; harmless after the connection is gone or the request was answered.
+// Whom to answer. Copyable; harmless after the connection is gone or the request was answered. Of
+// the handler's functions only on_answer is called from within its own.
 class Responder {
  public:
   // Sends the answer; `status`, headers and body as given. For HEAD the body is left out and its
-  // length told. Returns false if nobody waits for it any more. Of the handler's functions only
-  // on_answer is called before it returns.
+  // length told. Returns false if nobody waits for it any more.
   bool respond(Response response) const;
+  // Sends the answer's head at once, and its body as the first piece of what is to come: chunked to
+  // HTTP/1.1, up to the connection's end to HTTP/1.0. `events` is told how it goes and must live
+  // until on_gone() or StreamedResponse::end(), or until the server is destroyed. What comes back
+  // has ended already where nobody waits any more, for HEAD, and while the server stops; then
+  // `events` is never called. Of a streamed answer a client that finishes sending takes no more.
+  StreamedResponse stream(Response response, StreamEvents& events) const;
+  // Answers 101 with the headers of `response` (`Upgrade` is among them; `Connection: Upgrade` is
+  // added), and makes the connection `next`. Returns false, and destroys `next`, if nobody waits
+  // any more. REQUIRES: the request asked for it, in HTTP/1.1 (RFC 9110 §7.8).
+  bool upgrade(Response response, std::unique_ptr<UpgradedConnection> next) const;
   // True while the request still waits for its answer and its client is there.
   [[nodiscard]] bool waiting() const;
 
  private:
   friend class Server;
+  [[nodiscard]] Connection* connection() const;
+
   Server* server_ = nullptr;
   SlotId connection_;
   uint64_t request_number_ = 0;
@@ -68,10 +83,11 @@ class Server {
   virtual ~Server() = default;
 
   [[nodiscard]] virtual uint16_t port() const = 0;
+  // Upgraded ones among them.
   [[nodiscard]] virtual size_t connection_count() const = 0;
 
-  // Stops accepting, closes idle connections, and lets each busy one finish its request with
-  // `Connection: close`.
+  // Stops accepting, closes idle connections, lets each busy one finish its request with
+  // `Connection: close`, ends streamed answers, and tells upgraded connections.
   virtual void begin_shutdown() = 0;
   // No connection is left.
   [[nodiscard]] virtual bool drained() const = 0;
@@ -80,9 +96,10 @@ class Server {
 
  protected:
   friend class Responder;
+  friend class StreamedResponse;
   static Responder make_responder(Server& server, SlotId connection, uint64_t request_number);
-  virtual bool respond_to(SlotId connection, uint64_t request_number, Response response) = 0;
-  [[nodiscard]] virtual bool is_waiting(SlotId connection, uint64_t request_number) const = 0;
+  // nullptr if it is gone, or no longer speaks HTTP.
+  [[nodiscard]] virtual Connection* find_connection(SlotId connection) const = 0;
 };
 
 }  // namespace mana_sync::http

@@ -34,12 +34,17 @@ class StreamSocket {
  public:
   // Takes over the connected descriptor `fd` (made blocking if it is not) and starts to receive.
   // The loop owns the socket; the pointer is valid until `events.on_closed()` returns. `events`
-  // must live as long, or until the loop is destroyed.
+  // must live as long, or until hand_over(), or until the loop is destroyed.
   static StreamSocket* adopt(Loop& loop, int fd, SocketEvents& events);
 
   StreamSocket(const StreamSocket&) = delete;
   StreamSocket& operator=(const StreamSocket&) = delete;
   virtual ~StreamSocket() = default;
+
+  // From now on `events` is told, in place of who was told before: first `unread` (bytes that had
+  // been received, if any), then what arrives. That the peer finished is told again. Nothing is
+  // told before the next tick.
+  virtual void hand_over(SocketEvents& events, std::string unread) = 0;
 
   // Queues bytes; they leave at the end of the tick, in order. Ignored once closing.
   virtual void send(std::string bytes) = 0;

@@ -50,13 +50,6 @@ class GatheredAnswer : public HttpTest {
     for (size_t i = 0; i < count; ++i) owners.push_back(make_owner(bytes + i % 7, i));
     return owners;
   }
-  // Sends `request` and waits until the handler holds it.
-  Responder ask(Client& client, const std::string& request = kGetLater) {
-    const size_t before = handler_.waiting.size();
-    client.send(request);
-    run_until([&] { return handler_.waiting.size() > before; });
-    return handler_.waiting.back();
-  }
   static bool are_free(const std::vector<Owner>& owners) {
     return std::all_of(owners.begin(), owners.end(),
                        [](const Owner& owner) { return owner.use_count() == 1; });
@@ -71,7 +64,7 @@ TEST_F(GatheredAnswer, ArrivesAsItsPiecesStandWhateverTheirSizes) {  // PROTOCOL
       owners.push_back(make_owner(3, 1));
       owners.push_back(make_owner(kLargeBytes, 2));
       const std::string expected = list_of(owners).str();
-      ASSERT_TRUE(ask(client).respond(answer_of(list_of(owners))));
+      ASSERT_TRUE(ask(client, kGetLater).respond(answer_of(list_of(owners))));
       const Answer answer = next_answer(client);
       EXPECT_EQ(answer.headers.at("Content-Length"), std::to_string(expected.size()));
       EXPECT_TRUE(answer.body == expected) << count << " pieces of " << bytes;
@@ -84,7 +77,7 @@ TEST_F(GatheredAnswer, OfThousandsOfPiecesReachesASlowReader) {
   Client& client = connect(16 * 1024);
   client.set_reading(false);
   const std::vector<Owner> owners = owners_of(limits::kAnswerBytesMax / kLargeBytes, kLargeBytes);
-  const Responder responder = ask(client);
+  const Responder responder = ask(client, kGetLater);
   ASSERT_TRUE(responder.respond(answer_of(list_of(owners))));
   run_ticks();
   EXPECT_EQ(owners.back().use_count(), 2) << "shared, not copied, and held until it is sent";
@@ -112,7 +105,7 @@ TEST_F(GatheredAnswer, PipelinedOnesComeInOrderAndShareTheirPieces) {  // PROTOC
 TEST_F(GatheredAnswer, LetsGoOfItsPiecesWhenTheClientGoesAwayInTheMiddle) {
   Client& client = connect(16 * 1024);
   const std::vector<Owner> owners = owners_of(2'000, kLargeBytes);
-  const Responder responder = ask(client);
+  const Responder responder = ask(client, kGetLater);
   client.set_reading(false);
   ASSERT_TRUE(responder.respond(answer_of(list_of(owners))));
   run_ticks();

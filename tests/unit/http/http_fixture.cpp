@@ -1,6 +1,7 @@
 #include "http_fixture.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -88,6 +89,14 @@ std::optional<Answer> Client::take_answer(bool to_head) {
   return answer;
 }
 
+std::optional<size_t> allocated_bytes() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return std::nullopt;
+#else
+  return ::mallinfo2().uordblks;
+#endif
+}
+
 Response text_response(std::string body) {
   Response response;
   response.content_type = "text/plain";
@@ -112,6 +121,7 @@ void TestHandler::on_request(Request& request, Responder responder) {
     waiting.push_back(responder);
     return;
   }
+  if (request.path == "/hook") return hook(request, responder);
   Response response = text_response("");
   if (request.path == "/echo") {
     EXPECT_GE(request.body.capacity(), request.body.size() + 64);
@@ -141,6 +151,10 @@ HttpTest::HttpTest() {
 }
 
 HttpTest::~HttpTest() {
+  stop();
+}
+
+void HttpTest::stop() {
   if (server_ == nullptr) return;
   server_->abort_all();
   run_until([&] { return server_->drained(); });
@@ -195,6 +209,13 @@ Answer HttpTest::next_answer(Client& client, bool to_head) {
   });
   EXPECT_TRUE(answer.has_value()) << "no answer; received: " << client.received();
   return answer.value_or(Answer());
+}
+
+Responder HttpTest::ask(Client& client, const std::string& request) {
+  const size_t before = handler_.waiting.size();
+  client.send(request);
+  run_until([&] { return handler_.waiting.size() > before; });
+  return handler_.waiting.back();
 }
 
 void HttpTest::wait_for_end(Client& client) {

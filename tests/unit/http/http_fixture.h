@@ -35,6 +35,9 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // Takes `bytes` off the front of received().
+  void take(size_t bytes) { taken_bytes_ += bytes; }
+
   // Queues bytes; pump() writes them.
   void send(std::string_view bytes) { unsent_ += bytes; }
   void finish_sending();
@@ -68,7 +71,8 @@ class Client {
 };
 
 // /echo: the body. /later: answered by the test, through `waiting`. /big: 3 MiB of `b`.
-// /refuse: 401 at the head. /close: closes. Anything else: 404 with the path in it.
+// /refuse: 401 at the head. /close: closes. /hook: the test's own function. Anything else: 404 with
+// the path in it.
 class TestHandler final : public Handler {
  public:
   std::optional<Response> on_head(Request& request) override;
@@ -85,6 +89,7 @@ class TestHandler final : public Handler {
   std::vector<Answered> answers;
   std::vector<Responder> waiting;
   std::weak_ptr<void> context;  // of the last request
+  std::function<void(Request&, Responder)> hook;
 };
 
 class HttpTest : public testing::Test {
@@ -94,6 +99,8 @@ class HttpTest : public testing::Test {
 
   void start(ServerOptions options);
   static ServerOptions default_options();
+  // Closes what is left, and waits until it has gone. For tests with objects that the server calls.
+  void stop();
 
   Client& connect(int receive_buffer_bytes = 0);
   // Runs the loop and all clients until `done`; fails after 20 s.
@@ -103,6 +110,8 @@ class HttpTest : public testing::Test {
   void let_pass_ms(int64_t ms);
   // The next whole answer that `client` gets.
   Answer next_answer(Client& client, bool to_head = false);
+  // Sends `request`, for /later, and waits until the handler holds it.
+  Responder ask(Client& client, const std::string& request);
   // Runs until the server has closed the connection; whatever came before is received.
   void wait_for_end(Client& client);
   Answer exchange(Client& client, std::string_view bytes, bool to_head = false) {
@@ -122,6 +131,9 @@ class HttpTest : public testing::Test {
 
 inline const std::string kGet = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
 inline const std::string kGetLater = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+// What the process has allocated; nullopt in sanitizer builds, whose allocator does not tell.
+[[nodiscard]] std::optional<size_t> allocated_bytes();
+
 inline const std::string kOrigin = "https://app.example";
 
 [[nodiscard]] Response text_response(std::string body);

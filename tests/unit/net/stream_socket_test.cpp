@@ -193,6 +193,47 @@ TEST_F(StreamSocketTest, APauseThatEndsBeforeBytesArriveChangesNothing) {
   }
 }
 
+TEST_F(StreamSocketTest, HandedOverItTellsItsNewOwnerOnlyAndUnreadBytesFirst) {
+  Recorder first;
+  Recorder second;
+  Peer peer = connect(first);
+  peer.write("one");
+  loop_->run_until([&] { return first.received == "one"; });
+  first.socket->pause_receive();
+  peer.write(" two");
+  int ticks = 0;
+  loop_->run_until([&] { return ++ticks == 5; });
+  first.socket->resume_receive();
+  first.socket->hand_over(second, "one");
+  EXPECT_EQ(second.received, "");  // not from within the call
+  peer.write(" three");
+  loop_->run_until([&] { return second.received == "one two three"; });
+  first.socket->send("answer");
+  loop_->run_until([&] { return second.sent_calls == 1; });
+  ::shutdown(peer.fd.get(), SHUT_WR);
+  loop_->run_until([&] { return second.has_peer_finished; });
+  EXPECT_EQ(first.received, "one");
+  EXPECT_EQ(first.sent_calls, 0);
+  EXPECT_FALSE(first.has_peer_finished || first.is_closed);
+}
+
+TEST_F(StreamSocketTest, HandedOverItTellsAgainThatThePeerFinished) {
+  for (const std::string unread : {"", "unread"}) {
+    Recorder first;
+    Recorder second;
+    Peer peer = connect(first);
+    ::shutdown(peer.fd.get(), SHUT_WR);
+    loop_->run_until([&] { return first.has_peer_finished; });
+    first.socket->hand_over(second, unread);
+    EXPECT_FALSE(second.has_peer_finished);
+    loop_->run_until([&] { return second.has_peer_finished; });
+    EXPECT_EQ(second.received, unread);
+    first.socket->close();
+    loop_->run_until([&] { return second.is_closed; });
+    EXPECT_FALSE(first.is_closed);
+  }
+}
+
 TEST_F(StreamSocketTest, MoreSocketsWithDataThanBuffersAllGetTheirs) {
   constexpr size_t kSockets = limits::kReceiveBufferCount + 200;
   std::deque<Recorder> recorders(kSockets);
