@@ -73,7 +73,7 @@ void OutputQueue::consume(size_t bytes) {
       return;
     }
     bytes -= left;
-    first = {};
+    first.emplace<std::string>();  // assignment would keep the room of what it held
     offset_ = 0;
     ++sending_begin_;
   }
