@@ -52,7 +52,7 @@ void merge_onto_empty_cells(benchmark::State& state) {
   Stamps stamps(clock);
   stamps.grant(0, INT64_MAX);
   UuidGenerator ids(random_seed());
-  const CellMap cells;
+  const CellTable cells;
   for (auto _ : state) {
     CellOverlay overlay(cells);
     Merged merged = merge(changeset, {}, overlay, stamps, ids, {.clock_skew_ms_max = 300'000},

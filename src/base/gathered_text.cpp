@@ -8,6 +8,11 @@ void GatheredText::append(SharedBytes shared) {
   splices_.push_back({own_.size(), std::move(shared)});
 }
 
+void GatheredText::insert(size_t at, std::string_view text) {
+  own_.insert(at, text);
+  for (Splice& splice : splices_) splice.at += text.size();
+}
+
 std::string GatheredText::str() const {
   if (splices_.empty()) return own_;
   std::string text;

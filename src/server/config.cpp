@@ -109,9 +109,9 @@ const std::vector<Variable>& variables() {
          return set_number(c.connections_max, t, 1, 1'000'000);
        }},
       {"MANA_SYNC_CACHE_BYTES", std::to_string(limits::kCacheBytesDefault), "memory for streams",
-       "a number of bytes from 1048576 to 1099511627776",
+       "a number of bytes up to 1099511627776; 0: nothing is kept",
        [](Config& c, const std::string& t) {
-         return set_number(c.cache_bytes_max, t, 1 << 20, int64_t{1} << 40);
+         return set_number(c.cache_bytes_max, t, 0, int64_t{1} << 40);
        }},
       {"MANA_SYNC_PG_WRITE_CONNECTIONS", "2", "connections to PostgreSQL that write",
        "a number from 1 to 64",

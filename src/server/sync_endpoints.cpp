@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "mana_sync/base/limits.h"
@@ -48,6 +49,13 @@ Result<std::vector<std::string>> wanted_tables(std::string_view query) {
     begin = end + 1;
   }
   if (tables.empty()) return fail(ErrorCode::kInvalid, "collections: names no table");
+  std::ranges::sort(tables);
+  const auto repeats = std::ranges::unique(tables);
+  tables.erase(repeats.begin(), repeats.end());
+  if (tables.size() > limits::kPullTablesMax) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("collections: at most {}; `*` is all of them", limits::kPullTablesMax));
+  }
   return tables;
 }
 

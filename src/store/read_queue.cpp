@@ -31,10 +31,9 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
         loop, PgConnection::Options{
                   .label = fmt::format("read-{}", i + 1),
                   .url = url,
-                  .prepare = {&statements::page(), &statements::page_of_table(),
+                  .prepare = {&statements::page_of_stream(), &statements::page_of_table(),
                               &statements::page_of_tables(), &statements::load_chunk(),
-                              &statements::lookup_values(), &statements::lookup_all_values(),
-                              &statements::lookup_inserts()},
+                              &statements::lookup_cells(), &statements::lookup_inserts()},
                   .answer_timeout_ms = limits::kRequestDeadlineMs,
                   .statement_timeout_ms = statement_timeout_ms,
                   .on_up =

@@ -1,13 +1,14 @@
 #include "reader.h"
 
-#include <absl/container/flat_hash_map.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <string_view>
 #include <utility>
 
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/timestamp.h"
 #include "row_decoder.h"
 
 namespace mana_sync::store {
@@ -19,6 +20,24 @@ BinaryArray text_array(size_t count, auto&& text_at) {
   return array;
 }
 
+// Whether tables are asked for, and few enough for each to be read by itself.
+bool reads_tables(const sync::PageQuery& query) {
+  return !query.tables.empty() && query.tables.size() <= limits::kPageTablesMax;
+}
+
+// How many rows the query may look at, of each table if it reads tables. No table is read further
+// than the page can need, unless rows are left out of it.
+size_t scan_max(const sync::PageQuery& query, size_t rows_max) {
+  const size_t needed = rows_max + 1;
+  if (rows_max >= limits::kTiedRowsMax) return needed;
+  const size_t tables = reads_tables(query) ? query.tables.size() : 1;
+  const bool leaves_out = query.exclude_client || query.tables.size() > limits::kPageTablesMax;
+  const size_t scanned = leaves_out
+                             ? std::max(limits::kPageScanRowsMax / tables, needed / tables)
+                             : std::min(limits::kPageTablesReadMax * rows_max / tables, needed);
+  return std::max<size_t>(scanned, 2);
+}
+
 Call page_call(const sync::PageQuery& query, size_t rows_max) {
   Params params;
   params.add_text(query.stream.user_id)
@@ -26,76 +45,75 @@ Call page_call(const sync::PageQuery& query, size_t rows_max) {
       .add_time(query.after_us)
       .add_time(query.up_to_us);
   query.exclude_client ? params.add_text(*query.exclude_client) : params.add_null();
-  params.add_int8(static_cast<int64_t>(rows_max)).add_int8(static_cast<int64_t>(query.bytes_max));
-  if (query.tables.empty()) return {&statements::page(), std::move(params)};
+  params.add_int8(static_cast<int64_t>(rows_max))
+      .add_int8(static_cast<int64_t>(scan_max(query, rows_max)))
+      .add_int8(static_cast<int64_t>(query.bytes_max));
   if (query.tables.size() == 1) {
     params.add_text(query.tables.front());
     return {&statements::page_of_table(), std::move(params)};
   }
-  params.add_array(text_array(query.tables.size(), [&](size_t i) { return query.tables[i]; }));
-  return {&statements::page_of_tables(), std::move(params)};
+  if (query.tables.empty()) {
+    params.add_null();
+  } else {
+    params.add_array(text_array(query.tables.size(), [&](size_t i) { return query.tables[i]; }));
+  }
+  return {reads_tables(query) ? &statements::page_of_tables() : &statements::page_of_stream(),
+          std::move(params)};
 }
 
-// Where `rows_max` ended the result, rows of the last one's stamp may be missing.
+// Where `rows_max` or the scan ended the result, rows of the last stamp may be missing.
 void drop_incomplete_group(DecodedRows& decoded, size_t rows_max) {
-  if (decoded.is_cut || decoded.rows.size() < rows_max) return;
+  const bool is_full = !decoded.is_cut && decoded.rows.size() >= rows_max;
+  if (!is_full && !decoded.scan_end_us) return;
   decoded.is_cut = true;
-  const int64_t last_stamp_us = decoded.rows.back().stamp_us;
+  const int64_t last_stamp_us = decoded.scan_end_us.value_or(decoded.rows.back().stamp_us);
   while (!decoded.rows.empty() && decoded.rows.back().stamp_us == last_stamp_us) {
     decoded.rows.pop_back();
   }
 }
 
-// Cells that are asked for with one statement, and their places in the query.
-struct AskedCells {
-  std::vector<const sync::CellName*> cells;
-  std::vector<size_t> places;
-};
-
-// How the values are looked up: what is read of a record does not grow with the cells asked of it.
-struct SplitCells {
-  AskedCells one_by_one;
-  AskedCells by_record;
-};
-
-SplitCells split(const std::vector<sync::CellName>& cells) {
-  using Record = std::pair<std::string_view, std::string_view>;
-  absl::flat_hash_map<Record, size_t> counts;
-  for (const sync::CellName& cell : cells) ++counts[Record(cell.table, cell.record)];
-  SplitCells split;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    const size_t count = counts[Record(cells[i].table, cells[i].record)];
-    AskedCells& asked =
-        count > limits::kLookupCellsOneByOneMax ? split.by_record : split.one_by_one;
-    asked.cells.push_back(&cells[i]);
-    asked.places.push_back(i);
+sync::Page page_of(const DecodedRows& decoded, const sync::PageQuery& query) {
+  const size_t length = page_length(decoded.rows, query.changes_max, query.bytes_max);
+  sync::Page page{.rows = std::span(decoded.rows).first(length),
+                  .has_more = decoded.is_cut || length < decoded.rows.size(),
+                  .scanned_up_to_us = query.up_to_us};
+  if (length < decoded.rows.size()) {
+    page.scanned_up_to_us = decoded.rows[length - 1].stamp_us;
+  } else if (decoded.scan_end_us) {
+    page.scanned_up_to_us = *decoded.scan_end_us - 1;
+  } else if (page.has_more) {
+    page.scanned_up_to_us = decoded.rows.back().stamp_us;
   }
-  return split;
+  return page;
 }
 
-Call values_call(const Statement& statement, const sync::StreamName& stream,
-                 const std::vector<const sync::CellName*>& cells) {
+Call cells_call(const sync::LookupQuery& query) {
+  const auto& cells = query.cells;
+  BinaryArray times(ElementType::kText, cells.size());
+  for (const sync::CellName& cell : cells) {
+    cell.time_ms ? times.add_text(format_time_ms(*cell.time_ms)) : times.add_null();
+  }
   Params params;
-  params.add_text(stream.user_id)
-      .add_text(stream.app_id)
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->table; }))
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->record; }))
-      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i]->field; }))
+  params.add_text(query.stream.user_id)
+      .add_text(query.stream.app_id)
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].table; }))
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].record; }))
+      .add_array(text_array(cells.size(), [&](size_t i) { return cells[i].field; }))
+      .add_array(std::move(times))
       .add_int8(static_cast<int64_t>(limits::kLookupBytesMax));
-  return {&statement, std::move(params)};
+  return {&statements::lookup_cells(), std::move(params)};
 }
 
-// Puts what values_call() found where it was asked for; false: it does not fit.
-bool take_values(const PgResult& found, const std::vector<size_t>& places, sync::Lookup& lookup) {
-  constexpr int kPlace = 0;
-  constexpr int kValue = 1;
-  constexpr int kFits = 2;
+// Puts what cells_call() found where it was asked for; false: it does not fit.
+bool take_cells(const PgResult& found, sync::Lookup& lookup) {
+  using namespace statements;
   for (int row = 0; row < found.rows(); ++row) {
-    if (!found.boolean(row, kFits)) return false;
-    if (found.is_null(row, kValue)) continue;
-    const size_t place = static_cast<size_t>(found.int8(row, kPlace)) - 1;
-    lookup.cells[places[place]] = sync::StoredCell{
-        .value = std::string(found.text(row, kValue)), .edit_time = {}, .client_id = {}};
+    if (!found.boolean(row, kCellFits)) return false;
+    lookup.cells[static_cast<size_t>(found.int8(row, kPlace)) - 1] =
+        sync::StoredCell{.value = std::string(found.text(row, kValue)),
+                         .edit_time = std::string(found.text(row, kEditTime)),
+                         .stamp_us = found.time_us(row, kStamp),
+                         .client_id = std::string(found.text(row, kWriter))};
   }
   return true;
 }
@@ -136,12 +154,12 @@ void Reader::read_rows(sync::PageQuery query, size_t rows_max, sync::PageCallbac
         if (!results) return done(std::unexpected(std::move(results.error())));
         DecodedRows decoded = decode_rows(results->front());
         drop_incomplete_group(decoded, rows_max);
-        if (decoded.rows.empty() && decoded.is_cut) {
+        const bool moves = !decoded.rows.empty() ||
+                           (decoded.scan_end_us && *decoded.scan_end_us > query.after_us + 1);
+        if (decoded.is_cut && !moves) {
           return read_large_group(std::move(query), rows_max, std::move(done));
         }
-        const size_t length = page_length(decoded.rows, query.changes_max, query.bytes_max);
-        const bool has_more = decoded.is_cut || length < decoded.rows.size();
-        done(sync::Page{std::span(decoded.rows).first(length), has_more});
+        done(page_of(decoded, query));
       });
 }
 
@@ -163,6 +181,9 @@ struct Reader::Load {
   // Where the next chunk begins: after this row. Rows of one stamp are told apart by their ids.
   int64_t last_stamp_us = std::numeric_limits<int64_t>::min();
   Uuid last_id{};
+  // How many rows it asks for. Rows that do not fit were read for nothing: after large rows it asks
+  // for fewer.
+  size_t rows_max = limits::kLoadChunkRowsMax;
 };
 
 void Reader::load_stream(sync::StreamName stream, OnChunk on_chunk, LoadDone done) {
@@ -175,7 +196,7 @@ void Reader::load_chunk(std::shared_ptr<Load> load) {
       .add_text(load->stream.app_id)
       .add_time(load->last_stamp_us)
       .add_uuid(load->last_id)
-      .add_int8(static_cast<int64_t>(limits::kLoadChunkRowsMax))
+      .add_int8(static_cast<int64_t>(load->rows_max))
       .add_int8(static_cast<int64_t>(limits::kLoadChunkBytesMax));
   std::vector<Call> calls;
   calls.push_back({&statements::load_chunk(), std::move(params)});
@@ -188,31 +209,26 @@ void Reader::load_chunk(std::shared_ptr<Load> load) {
       load->last_id = decoded.rows.back().event_id;
       load->on_chunk(decoded.rows);
     }
-    const bool is_last = !decoded.is_cut && decoded.rows.size() < limits::kLoadChunkRowsMax;
-    is_last ? load->done({}) : load_chunk(load);
+    if (!decoded.is_cut && decoded.rows.size() < load->rows_max) return load->done({});
+    load->rows_max = std::min(2 * decoded.rows.size(), limits::kLoadChunkRowsMax);
+    load_chunk(load);
   });
 }
 
 // --- Lookups
 
 void Reader::lookup(sync::LookupQuery query, sync::LookupCallback done) {
-  SplitCells cells = split(query.cells);
   std::vector<Call> calls;
-  calls.push_back(values_call(statements::lookup_values(), query.stream, cells.one_by_one.cells));
-  calls.push_back(
-      values_call(statements::lookup_all_values(), query.stream, cells.by_record.cells));
+  calls.push_back(cells_call(query));
   calls.push_back(inserts_call(query));
   queue_.read(query.stream, std::move(calls),
-              [one_by_one = std::move(cells.one_by_one.places),
-               by_record = std::move(cells.by_record.places),
-               done = std::move(done)](auto results) mutable {
+              [cells = query.cells.size(), done = std::move(done)](auto results) mutable {
                 if (!results) return done(std::unexpected(std::move(results.error())));
                 sync::Lookup lookup;
-                lookup.cells.resize(one_by_one.size() + by_record.size());
-                const DecodedRows inserts = decode_rows((*results)[2]);
+                lookup.cells.resize(cells);
+                const DecodedRows inserts = decode_rows((*results)[1]);
                 lookup.inserts = inserts.rows;
-                if (inserts.is_cut || !take_values((*results)[0], one_by_one, lookup) ||
-                    !take_values((*results)[1], by_record, lookup)) {
+                if (inserts.is_cut || !take_cells((*results)[0], lookup)) {
                   return done(fail(ErrorCode::kTooLarge,
                                    fmt::format("the stored values asked for exceed {} bytes",
                                                limits::kLookupBytesMax)));

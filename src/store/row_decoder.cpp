@@ -35,6 +35,11 @@ DecodedRows decode_rows(const PgResult& result) {
       decoded.is_cut = true;
       break;
     }
+    if (!result.boolean(row, statements::kWanted)) {
+      decoded.is_cut = true;
+      decoded.scan_end_us = result.time_us(row, statements::kCreatedAt);
+      break;
+    }
     decoded.rows.push_back(decode_row(result, row));
   }
   return decoded;

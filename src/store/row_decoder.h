@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "mana_sync/sync/store_port.h"
@@ -12,8 +14,10 @@ namespace mana_sync::store {
 // What another program left null is what the engine takes for "not there". The rows' views are
 // borrowed from `result`. REQUIRES: the columns are statements::RowColumn.
 struct DecodedRows {
-  std::vector<sync::ChangeRow> rows;  // up to the first that did not fit
-  bool is_cut = false;                // one did not fit
+  std::vector<sync::ChangeRow> rows;  // up to the first that did not fit, or where the scan ended
+  bool is_cut = false;                // there is one
+  // Where the scan ended; nullopt: not before the last of `rows`. Everything below was looked at.
+  std::optional<int64_t> scan_end_us;
 };
 [[nodiscard]] DecodedRows decode_rows(const PgResult& result);
 

@@ -46,11 +46,16 @@ enum RowColumn : int {
   kSpaceId,
   // False: the bytes bound was passed before this row; its JSON columns are null.
   kFits,
+  // False: the row is not of the result, and ends it: the scan came no further (pages only); its
+  // JSON columns are null.
+  kWanted,
 };
 
-// $1 user, $2 app, $3 after, $4 up to, $5 excluded client or null, $6 rows, $7 bytes;
-// `page_of_table` $8 text, `page_of_tables` $8 text[].
-[[nodiscard]] const Statement& page();
+// $1 user, $2 app, $3 after, $4 up to, $5 excluded client or null, $6 rows, $7 rows to look at (of
+// each table, in `page_of_tables`), the one that ends the result among them, $8 bytes; $9:
+// `page_of_stream` tables as text[] or null, `page_of_table` text, `page_of_tables` text[].
+// The first looks at all rows of the stream, the others only at those of the tables.
+[[nodiscard]] const Statement& page_of_stream();
 [[nodiscard]] const Statement& page_of_table();
 [[nodiscard]] const Statement& page_of_tables();
 
@@ -58,12 +63,20 @@ enum RowColumn : int {
 // field_timestamps tells all fields (StorePort::load_stream).
 [[nodiscard]] const Statement& load_chunk();
 
-// $1 user, $2 app, $3 tables, $4 records, $5 fields, $6 bytes. A row is the place of a cell among
-// the asked, from 1, its value as JSON or null, and whether that fits; a cell without a value may
-// have none. The first reads a record's rows, newest first, for each of its cells; the second reads
-// all of them, once for all its cells.
-[[nodiscard]] const Statement& lookup_values();
-[[nodiscard]] const Statement& lookup_all_values();
+// $1 user, $2 app, $3 tables, $4 records, $5 fields, $6 edit times as format_time_ms() writes them
+// or null, $7 bytes. A row for each cell that is stored, in any order. An edit time is found as it
+// was given, or without the zeros that end its fraction. Of a record few rows are read for each
+// cell, newest first, or else all rows, once for all its cells.
+enum CellColumn : int {
+  kPlace,  // among the asked, from 1
+  kValue,  // JSON as text, like the next
+  kEditTime,
+  kStamp,
+  kWriter,
+  // False: the bytes bound was passed; the JSON columns are null.
+  kCellFits,
+};
+[[nodiscard]] const Statement& lookup_cells();
 // $1 user, $2 app, $3 client, $4 tables, $5 records, $6 data of the inserts (jsonb), $7 rows for
 // each, $8 bytes.
 [[nodiscard]] const Statement& lookup_inserts();

@@ -7,7 +7,7 @@ namespace mana_sync::sync {
 
 Engine::Engine(EngineOptions options, const Clock& clock, StorePort& store, Metrics& metrics)
     : stamps_(clock),
-      cache_(options.cache_bytes_max, metrics),
+      cache_(options.cache_bytes_max, stamps_, metrics),
       pulls_(std::make_unique<PullService>(store, cache_, stamps_, metrics)),
       pushes_(std::make_unique<PushService>(options.merge, clock, store, cache_, stamps_, *pulls_,
                                             metrics)) {}
@@ -19,7 +19,7 @@ void Engine::push(PushRequest request, AnswerCallback done) {
 }
 
 void Engine::pull(PullRequest request, AnswerCallback done) {
-  pulls_->pull(std::move(request), {}, std::move(done));
+  pulls_->pull(std::move(request), std::move(done));
 }
 
 void Engine::run() {
@@ -27,9 +27,10 @@ void Engine::run() {
 }
 
 void Engine::grant(int64_t floor_us, int64_t high_water_us) {
-  if (floor_us_ && *floor_us_ != floor_us) cache_.forget_all();
+  const bool is_another = floor_us_ != floor_us;
   floor_us_ = floor_us;
   stamps_.grant(floor_us, high_water_us);
+  if (is_another) cache_.forget_all();
 }
 
 size_t Engine::waiting_pushes() const {

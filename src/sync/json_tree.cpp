@@ -9,6 +9,7 @@
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/hash.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/sync/cells.h"
 
 namespace mana_sync::sync {
 namespace ondemand = simdjson::ondemand;
@@ -27,7 +28,8 @@ uint64_t value_hash_seed() {
 }
 
 uint64_t hash_bytes(char kind, std::string_view bytes) {
-  const uint64_t hash = hash64(bytes, value_hash_seed() + static_cast<unsigned char>(kind));
+  const uint64_t hash =
+      hash64(bytes, value_hash_seed() + static_cast<unsigned char>(kind)) >> (64 - kValueHashBits);
   return hash == 0 ? 1 : hash;  // 0 means unknown
 }
 

@@ -33,7 +33,8 @@ class JsonTree {
     [[nodiscard]] bool is_null() const { return type() == Type::kNull; }
     // The value's text without insignificant whitespace.
     [[nodiscard]] std::string_view text() const;
-    // Equal for values that are equal as JSONB compares them (PROTOCOL 5.1), never 0.
+    // Equal for values that are equal as JSONB compares them (PROTOCOL 5.1), never 0. As long as a
+    // cell has room for: kValueHashBits.
     [[nodiscard]] uint64_t hash() const;
     // A member's name, unescaped.
     [[nodiscard]] std::string_view key() const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "broken_rule.h"
 #include "json_tree.h"
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/timestamp.h"
@@ -38,6 +39,10 @@ struct Candidate {
   // What an insert without an edit time is recognized by later (stored_insert.h): stored even where
   // this client's insert just before it, in the same millisecond, said the same.
   bool tells_receipt = false;
+  // Of the winner that it met: there was one, of this client or another.
+  bool met_own = false;
+  bool met_another = false;
+  bool goes_back = false;  // to its author, as a correction (Cell::sends_back)
 };
 
 enum class Verdict { kWins, kRepeat, kLost };
@@ -70,8 +75,8 @@ class Merger {
       for (const Edit& edit : change.edits) {
         ++ordinal;
         const CellKey key = cell_key(change.table, change.record, edit.field);
-        const Cell* winner = cells_.find(key);
-        if (winner == nullptr || winner->client != client_) continue;
+        const std::optional<Cell> winner = cells_.find(key);
+        if (!winner || winner->client != client_) continue;
         if (!may_have_made(*winner, edit.time_ms)) continue;
         if (value_hash_at(change, edit, winner->time_ms) != winner->value_hash) continue;
         repeated_up_to_[key] = {ordinal, winner->time_ms};
@@ -79,8 +84,8 @@ class Merger {
       // What an insert without a time was given to say stands in the push by that insert.
       if (is_timeless_insert(change)) {
         const CellKey key = cell_key(change.table, change.record, kUpdatedAt);
-        const Cell* winner = cells_.find(key);
-        if (winner == nullptr || winner->client != client_ || !winner->receipt_timed) continue;
+        const std::optional<Cell> winner = cells_.find(key);
+        if (!winner || winner->client != client_ || !winner->receipt_timed) continue;
         if (winner->value_hash != hash_of_string(format_time_ms(winner->time_ms))) continue;
         repeated_up_to_[key] = {ordinal, winner->time_ms};
       }
@@ -97,7 +102,7 @@ class Merger {
     const size_t first_ordinal = ordinal_ + 1;
     ordinal_ += change.edits.size();
     const bool timeless_insert = is_timeless_insert(change);
-    if (timeless_insert && is_repeated_insert(change, index)) return;
+    if (timeless_insert && is_repeated_insert(change, index)) return dispute_repeated_insert(index);
 
     if (!stamp_) stamp_ = stamps_.next();
     receipt_ms_ = receipt_time_ms(*stamp_);
@@ -114,11 +119,13 @@ class Merger {
       switch (repeated ? Verdict::kRepeat : judge(candidate)) {
         case Verdict::kWins:
           winners.push_back(candidate);
+          note_win(index, candidate);
           break;
         case Verdict::kLost:
-          if (as_sent) merged_.lost.push_back({index, i});
+          if (as_sent) note_loss(index, i, candidate);
           break;
         case Verdict::kRepeat:
+          dispute_repeated(index, candidate.edit->field, candidate.key);
           break;
       }
     }
@@ -199,9 +206,13 @@ class Merger {
   }
 
   Verdict judge(Candidate& candidate) {
-    if (const Cell* winner = cells_.find(candidate.key)) {
+    const std::optional<Cell> winner = cells_.find(candidate.key);
+    if (winner) {
       const bool own = winner->client == client_;
-      if (own && winner->receipt_timed && candidate.time_ms < winner->time_ms) {
+      candidate.met_own = own;
+      candidate.met_another = !own;
+      if (own && winner->receipt_timed && candidate.time_ms < winner->time_ms &&
+          kBrokenRule != BrokenRule::kReceipt) {
         candidate.time_ms = receipt_ms_;  // PROTOCOL 5.8
         if (candidate.is_delete) say_time(candidate, receipt_ms_);
       }
@@ -210,15 +221,61 @@ class Merger {
           !(own && candidate.tells_receipt)) {
         return Verdict::kRepeat;
       }
-      const bool wins = candidate.time_ms > winner->time_ms || (same_time && own);
+      const bool wins = candidate.time_ms > winner->time_ms ||
+                        (same_time && (own || kBrokenRule == BrokenRule::kTie));
       if (!wins) return Verdict::kLost;
     }
     // An edit that claims its very time of receipt counts as receipt-timed as well: in the table
     // the two look alike, and memory must not know more (PROTOCOL 5.8).
-    cells_.set(candidate.key, {candidate.time_ms, client_, candidate.value_hash,
-                               candidate.time_ms == receipt_ms_});
+    Cell cell{candidate.time_ms, client_, candidate.value_hash, candidate.time_ms == receipt_ms_};
+    cell.sends_back = sends_back(cell, winner);
+    cells_.set(candidate.key, cell);
+    const bool ties_with_receipt =
+        winner && winner->receipt_timed && winner->time_ms == candidate.time_ms;
+    candidate.goes_back = cell.sends_back && (cell.receipt_timed || ties_with_receipt);
     repeated_up_to_.erase(candidate.key);  // what follows is judged against the new winner
     return Verdict::kWins;
+  }
+
+  void note_loss(size_t change, size_t edit, const Candidate& candidate) {
+    merged_.lost.push_back({.change = change,
+                            .edit = edit,
+                            .value = candidate.value,
+                            .value_hash = candidate.value_hash,
+                            .time_ms = candidate.time_ms,
+                            .to_own = candidate.met_own,
+                            .disputed = dispute(change, candidate.edit->field, candidate.key)});
+  }
+
+  void note_win(size_t change, const Candidate& candidate) {
+    if (candidate.goes_back) dispute(change, candidate.edit->field, candidate.key);
+    if (disputed_.empty()) return;
+    if (const auto found = disputed_.find(candidate.key); found != disputed_.end()) {
+      DisputedCell& cell = merged_.disputed[found->second];
+      cell.winner = {.value = candidate.value, .time_ms = candidate.time_ms};
+      cell.is_told = candidate.goes_back;
+    }
+  }
+
+  size_t dispute(size_t change, std::string_view field, const CellKey& key) {
+    const auto [found, added] = disputed_.try_emplace(key, merged_.disputed.size());
+    if (added) merged_.disputed.push_back({.key = key, .change = change, .field = field});
+    merged_.disputed[found->second].is_told = true;
+    return found->second;
+  }
+
+  // What went back the first time goes back again: that answer may have been lost.
+  void dispute_repeated(size_t change, std::string_view field, const CellKey& key) {
+    const std::optional<Cell> winner = cells_.find(key);
+    const bool own = winner && winner->client == client_;
+    if (own && winner->receipt_timed && winner->sends_back) dispute(change, field, key);
+  }
+
+  void dispute_repeated_insert(size_t index) {
+    const Change& change = changeset_.changes[index];
+    for (const Edit& edit : change.edits) {
+      dispute_repeated(index, edit.field, cell_key(change.table, change.record, edit.field));
+    }
   }
 
   // Makes the row. `whole`: nothing of the change was lost, and it has one time.
@@ -286,6 +343,7 @@ class Merger {
   };
   absl::flat_hash_map<CellKey, Repeated> repeated_up_to_;
   absl::flat_hash_set<Hash128> inserts_seen_;
+  absl::flat_hash_map<CellKey, size_t> disputed_;  // places in merged_.disputed
   size_t ordinal_ = 0;
   std::optional<int64_t> stamp_;  // taken, and no row has it yet
   int64_t receipt_ms_ = 0;        // of the change under way
@@ -301,16 +359,16 @@ Unknowns find_unknowns(const Changeset& changeset, const CellOverlay& cells) {
     const Change& change = changeset.changes[i];
     const auto ask_for = [&](std::string_view field, std::optional<int64_t> time_ms) {
       const CellKey key = cell_key(change.table, change.record, field);
-      const Cell* winner = cells.find(key);
-      if (winner == nullptr || winner->client != client || winner->value_hash != 0) return;
+      const std::optional<Cell> winner = cells.find(key);
+      if (!winner || winner->client != client || winner->value_hash != 0) return;
       if (!may_have_made(*winner, time_ms)) return;
-      unknowns.cells.push_back(
-          {std::string(change.table), std::string(change.record), std::string(field)});
+      unknowns.cells.push_back({std::string(change.table), std::string(change.record),
+                                std::string(field), winner->time_ms});
       unknowns.cell_keys.push_back(key);
     };
     // An insert without a time leaves this cell behind, if only its creator's (PROTOCOL 2.7).
     if (is_timeless_insert(change) &&
-        cells.find(cell_key(change.table, change.record, kUpdatedAt)) != nullptr) {
+        cells.find(cell_key(change.table, change.record, kUpdatedAt))) {
       unknowns.inserts.push_back(i);
       ask_for(kUpdatedAt, std::nullopt);
     }

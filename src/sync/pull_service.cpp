@@ -1,45 +1,60 @@
 #include "pull_service.h"
 
 #include <algorithm>
+#include <deque>
 
-#include "change_format.h"
+#include "answer_body.h"
+#include "broken_rule.h"
 #include "mana_sync/base/limits.h"
-#include "mana_sync/base/timestamp.h"
 
 namespace mana_sync::sync {
 namespace {
 
-// The body of an answer (PROTOCOL §2), change by change.
-class AnswerBody {
- public:
-  // Does not count what is in `own`.
-  void add(const ChangeRow& row, const StampRange& own) {
-    if (own.contains(row.stamp_us)) return;
-    if (count_ > 0) body_ += ',';
-    append_change(body_, row);
-    ++count_;
-  }
-  [[nodiscard]] size_t size() const { return body_.size(); }
-  [[nodiscard]] size_t count() const { return count_; }
-  // Takes back what was added since it had `size` bytes and `count` changes.
-  void shrink(size_t size, size_t count) {
-    body_.resize(size);
-    count_ = count;
-  }
-
-  std::string finish(int64_t synced_until_us, bool has_more) && {
-    body_ += "],\"conflicts\":[],\"syncedUntil\":\"";
-    append_cursor_us(body_, synced_until_us);
-    body_ += '"';
-    if (has_more) body_ += ",\"hasMore\":true";
-    body_ += '}';
-    return std::move(body_);
-  }
-
- private:
-  std::string body_ = "{\"serverChanges\":[";
-  size_t count_ = 0;
+// What an answer holds of the stream.
+struct Delta {
+  int64_t since_us;         // exclusive
+  int64_t synced_until_us;  // inclusive
+  bool has_more;
+  const std::optional<std::string>& exclude_client;
 };
+
+// Whether the delta's pages bring the row that says so: up to its end, or after it.
+bool brings(const Delta& delta, const StampRange& own, const CorrectedCell& cell) {
+  return cell.stamp_us > delta.since_us && !own.contains(cell.stamp_us) &&
+         cell.client_id != delta.exclude_client;
+}
+
+bool holds(const Delta& delta, const StampRange& own, const CorrectedCell& cell) {
+  return brings(delta, own, cell) && cell.stamp_us <= delta.synced_until_us;
+}
+
+// Adds the winners that the delta does not hold, as far as there is room for them; returns those
+// that are left and that no later page would bring (PROTOCOL 5.6).
+std::vector<Correction> add_corrections(AnswerBody& body, const Delta& delta, PushReport& report) {
+  std::vector<Correction> left_over;
+  if (kBrokenRule == BrokenRule::kCorrection) return left_over;
+  for (Correction& correction : report.corrections) {
+    std::erase_if(correction.cells,
+                  [&](const CorrectedCell& cell) { return holds(delta, report.own, cell); });
+    if (correction.cells.empty()) continue;
+    const size_t bytes = body.bytes();
+    std::deque<std::string> texts;
+    body.add_correction(correction_row(correction, texts));
+    if (body.bytes() <= limits::kAnswerBytesMax) continue;
+    body.shrink_corrections(bytes);
+    std::erase_if(correction.cells,
+                  [&](const CorrectedCell& cell) { return brings(delta, report.own, cell); });
+    if (!correction.cells.empty()) left_over.push_back(std::move(correction));
+  }
+  return left_over;
+}
+
+Answered finish(AnswerBody body, const Delta& delta, PushReport& report) {
+  std::vector<Correction> left_over = add_corrections(body, delta, report);
+  const bool has_more = delta.has_more || !left_over.empty();
+  return {.body = std::move(body).finish(report.conflicts, delta.synced_until_us, has_more),
+          .left_over = std::move(left_over)};
+}
 
 // The end of the rows that share `rows[begin]`'s stamp. The server gives no stamp twice, but other
 // programs write rows too, and a page that ended between two of one stamp would lose the second.
@@ -49,27 +64,26 @@ size_t end_of_stamp(std::span<const ChangeRow> rows, size_t begin) {
   return end;
 }
 
-// Takes as much of `page` as an answer may hold (PROTOCOL 2.4, 3.2), and one stamp's at least.
-std::string answer_with(const Page& page, size_t changes_max, const StampRange& own,
-                        int64_t settled_us) {
-  AnswerBody body;
+// Takes as much of `rows` as an answer may hold (PROTOCOL 2.4, 3.2), and one stamp's at least.
+// Returns how many were taken, with those in `own`, which are not sent.
+size_t add_rows(AnswerBody& body, std::span<const ChangeRow> rows, size_t changes_max,
+                const StampRange& own) {
   size_t taken = 0;
-  while (taken < page.rows.size()) {
-    const size_t end = end_of_stamp(page.rows, taken);
-    const size_t size = body.size();
+  while (taken < rows.size()) {
+    const size_t end = end_of_stamp(rows, taken);
+    const size_t bytes = body.bytes();
     const size_t count = body.count();
-    for (size_t i = taken; i < end; ++i) body.add(page.rows[i], own);
-    const bool too_much = body.count() > changes_max || body.size() > limits::kAnswerBytesMax;
+    for (size_t i = taken; i < end; ++i) {
+      if (!own.contains(rows[i].stamp_us)) body.add(rows[i]);
+    }
+    const bool too_much = body.count() > changes_max || body.bytes() > limits::kAnswerBytesMax;
     if (count > 0 && too_much) {
-      body.shrink(size, count);
+      body.shrink(bytes, count);
       break;
     }
     taken = end;
   }
-  const bool has_more = page.has_more || taken < page.rows.size();
-  const int64_t synced_until_us =
-      has_more && taken > 0 ? page.rows[taken - 1].stamp_us : settled_us;
-  return std::move(body).finish(synced_until_us, has_more);
+  return taken;
 }
 
 }  // namespace
@@ -83,51 +97,101 @@ PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, M
       from_store_(metrics.counter("mana_sync_answers_total", "Answers by where they came from",
                                   "from=\"store\"")) {}
 
+void PullService::pull(PullRequest request, AnswerCallback done) {
+  serve(std::move(request), {}, [done = std::move(done)](Result<Answered> answered) mutable {
+    if (!answered) return done(std::unexpected(std::move(answered.error())));
+    done(std::move(answered->body));
+  });
+}
+
+void PullService::answer_push(PullRequest delta, PushReport report, AnsweredCallback done) {
+  serve(std::move(delta), std::move(report), std::move(done));
+}
+
 int64_t PullService::settled_us(const Stream* stream) {
-  if (stream != nullptr && stream->first_in_flight_us != 0) return stream->first_in_flight_us - 1;
+  const bool in_flight = stream != nullptr && stream->first_in_flight_us != 0;
+  if (in_flight && kBrokenRule != BrokenRule::kCursor) return stream->first_in_flight_us - 1;
   return stamps_.cursor();
 }
 
-void PullService::pull(PullRequest request, StampRange own, AnswerCallback done) {
+template <class Done>
+void PullService::serve(PullRequest request, PushReport report, Done done) {
   Stream* stream = cache_.find(request.stream);
   const int64_t settled = settled_us(stream);
   if (settled == 0) {  // before the first lease nothing can be said of any cursor
     return done(fail(ErrorCode::kUnavailable, "no lease on time yet"));
   }
   if (request.since_us >= settled && stream != nullptr && stream->first_in_flight_us != 0) {
-    stream->waiting_pulls.push_back(
-        [this, request = std::move(request), own, done = std::move(done)]() mutable {
-          pull(std::move(request), own, std::move(done));
-        });
+    stream->waiting_pulls.push_back([this, request = std::move(request), report = std::move(report),
+                                     done = std::move(done)]() mutable {
+      serve(std::move(request), std::move(report), std::move(done));
+    });
     return;
   }
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
-  const int64_t since_us = std::min(request.since_us, settled);
-  if (stream != nullptr && stream->is_current()) {
-    std::optional<uint64_t> client;
-    if (request.exclude_client) client = client_hash(*request.exclude_client);
-    if (!stream->has_news(since_us, client)) {
+  const Range range{.since_us = std::min(request.since_us, settled), .settled_us = settled};
+  if (stream != nullptr) {
+    if (auto answered = from_memory(request, range, *stream, report)) {
       from_memory_.add();
-      done(AnswerBody().finish(settled, false));
-      return;
+      cache_.count(true);
+      return done(std::move(*answered));
     }
+  } else {
+    // From here on its changes are remembered: who asks again from this answer's cursor on needs no
+    // query.
+    cache_.remember(request.stream);
   }
   from_store_.add();
+  cache_.count(false);
   const size_t changes_max = request.changes_max;
-  store_.read_page({.stream = std::move(request.stream),
-                    .tables = std::move(request.tables),
-                    .after_us = since_us,
-                    .up_to_us = settled,
-                    .exclude_client = std::move(request.exclude_client),
-                    .changes_max = changes_max,
-                    .bytes_max = limits::kAnswerBytesMax},
-                   [changes_max, own, settled, done = std::move(done)](Result<Page> page) mutable {
-                     if (!page) {
-                       done(std::unexpected(std::move(page.error())));
-                     } else {
-                       done(answer_with(*page, changes_max, own, settled));
-                     }
-                   });
+  PageQuery query{.stream = std::move(request.stream),
+                  .tables = std::move(request.tables),
+                  .after_us = range.since_us,
+                  .up_to_us = range.settled_us,
+                  .exclude_client = request.exclude_client,
+                  .changes_max = changes_max,
+                  .bytes_max = limits::kAnswerBytesMax};
+  store_.read_page(
+      std::move(query),
+      [range, changes_max, client = std::move(request.exclude_client), report = std::move(report),
+       done = std::move(done)](Result<Page> page) mutable {
+        if (!page) return done(std::unexpected(std::move(page.error())));
+        AnswerBody body;
+        const size_t taken = add_rows(body, page->rows, changes_max, report.own);
+        const bool all_taken = taken == page->rows.size();
+        const bool has_more = page->has_more || !all_taken;
+        // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
+        const int64_t read_up_to_us = page->has_more ? page->scanned_up_to_us : range.settled_us;
+        const int64_t synced_until_us = all_taken ? read_up_to_us : page->rows[taken - 1].stamp_us;
+        done(finish(std::move(body), {range.since_us, synced_until_us, has_more, client}, report));
+      });
+}
+
+std::optional<Answered> PullService::from_memory(const PullRequest& request, const Range& range,
+                                                 const Stream& stream, PushReport& report) const {
+  if (stream.outdated) return std::nullopt;
+  std::optional<uint64_t> client;
+  if (request.exclude_client) client = client_hash(*request.exclude_client);
+  AnswerBody body;
+  Delta delta{range.since_us, range.settled_us, false, request.exclude_client};
+  if (range.since_us >= stream.tail.start_us()) {
+    const ChangeTail::Selected selected = stream.tail.select(
+        {.after_us = range.since_us,
+         .tables = request.tables,
+         .exclude_client = client,
+         .exclude = report.own,
+         .changes_max = request.changes_max,
+         .bytes_max = limits::kAnswerBytesMax},
+        [&](SharedBytes run, size_t changes) { body.add(std::move(run), changes); });
+    if (selected.has_more) {
+      delta.has_more = true;
+      delta.synced_until_us = selected.last_us;
+    }
+  } else if (stream.state != Stream::State::kReady ||
+             stream.newest.has_news(range.since_us, client)) {
+    return std::nullopt;
+  }
+  return finish(std::move(body), delta, report);
 }
 
 }  // namespace mana_sync::sync

@@ -1,29 +1,47 @@
-// Reads a stream from a cursor on: pulls, and what a push answers with.
+// Reads a stream from a cursor on: pulls, and what a push answers with. From memory where its tail
+// reaches back to the cursor, or nobody else wrote since; else with one bounded query (ARCHITECTURE
+// §4).
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "mana_sync/sync/engine.h"
+#include "push_report.h"
 
 namespace mana_sync::sync {
 
-// Stamps of one push, both inclusive; changes in it are not sent back to it.
-struct StampRange {
-  int64_t first_us = 0;
-  int64_t last_us = -1;
-  [[nodiscard]] bool contains(int64_t us) const { return us >= first_us && us <= last_us; }
+struct Answered {
+  GatheredText body;
+  // What did not fit into the answer and must be stored before it is sent (PROTOCOL 5.6).
+  std::vector<Correction> left_over;
 };
+using AnsweredCallback = std::move_only_function<void(Result<Answered>)>;
 
 // One thread.
 class PullService {
  public:
   PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics);
 
-  // Answers with the stream's changes after the cursor (PROTOCOL §3), but for those in `own`. Where
-  // there can be nothing new before the unit in flight is settled, it waits for that.
-  void pull(PullRequest request, StampRange own, AnswerCallback done);
+  // Answers with the stream's changes after the cursor (PROTOCOL §3). Where there can be nothing
+  // new before the unit in flight is settled, it waits for that.
+  void pull(PullRequest request, AnswerCallback done);
+  // The same for a push: without its own rows, and with its report.
+  void answer_push(PullRequest delta, PushReport report, AnsweredCallback done);
 
  private:
-  // Everything in the stream at or below this stamp is settled, and no later change will get it.
+  // Where a request's answer begins and ends.
+  struct Range {
+    int64_t since_us;    // exclusive; as the answer takes it
+    int64_t settled_us;  // everything in the stream at or below this stamp is settled, and no later
+                         // change will get it
+  };
+
+  template <class Done>
+  void serve(PullRequest request, PushReport report, Done done);
   [[nodiscard]] int64_t settled_us(const Stream* stream);
+  [[nodiscard]] std::optional<Answered> from_memory(const PullRequest& request, const Range& range,
+                                                    const Stream& stream, PushReport& report) const;
 
   StorePort& store_;
   StreamCache& cache_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broken_rule.h"
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/limits.h"
@@ -52,16 +53,19 @@ PushService::PushService(const MergeOptions& options, const Clock& clock, StoreP
       cache_(cache),
       stamps_(stamps),
       pulls_(pulls),
+      loader_(clock, store, cache, metrics),
       reader_(metrics.counter("mana_sync_sanitized_characters_total",
                               "Characters that PostgreSQL cannot hold, stored as U+FFFD")),
       ids_(random_seed()),
       clamped_(metrics.counter("mana_sync_clamped_edit_times_total",
                                "Edit times too far in the future, taken as the time of receipt")),
-      loads_(metrics.counter("mana_sync_stream_loads_total", "Streams read into memory")),
-      loaded_changes_(metrics.counter("mana_sync_stream_loaded_changes_total",
-                                      "Changes read to load streams into memory")),
       lookups_(metrics.counter("mana_sync_lookups_total",
                                "Pushes that needed stored values to be merged")),
+      conflicts_(metrics.counter("mana_sync_conflicts_total",
+                                 "Edits that lost to another client's and were reported")),
+      corrections_(metrics.counter("mana_sync_corrections_total",
+                                   "Winners that were sent to the clients of lost edits, a record "
+                                   "each")),
       stored_changes_(metrics.counter("mana_sync_changes_stored_total", "Changes committed")),
       refused_(metrics.counter("mana_sync_pushes_refused_total",
                                "Pushes that met a bound: too many wait, they waited too long, or "
@@ -87,11 +91,16 @@ void PushService::push(PushRequest request, AnswerCallback done) {
   auto push = std::make_unique<WaitingPush>();
   push->changeset = std::move(*changeset);
   push->done = std::move(done);
-  push->deadline_ns = clock_.steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
   push->bytes = bytes;
+  enqueue(request.stream, std::move(push));
+}
+
+void PushService::enqueue(const StreamName& name, std::unique_ptr<WaitingPush> push) {
+  push->deadline_ns = clock_.steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
   ++waiting_;
-  waiting_bytes_ += bytes;
-  Stream& stream = cache_.get(request.stream);
+  waiting_bytes_ += push->bytes;
+  Stream& stream = cache_.get(name);
+  cache_.count(stream.state == Stream::State::kReady);
   stream.queue.push_back(std::move(push));
   schedule(stream);
 }
@@ -136,24 +145,16 @@ void PushService::advance(Stream& stream) {
 // --- A stream's first push reads the whole stream -----------------------------------------------
 
 void PushService::start_load(Stream& stream) {
-  MANA_CHECK(!stream.busy && stream.state == Stream::State::kEmpty);
-  loads_.add();
   stream.busy = true;
-  stream.state = Stream::State::kLoading;
-  store_.load_stream(
-      stream.name,
-      [this, &stream](std::span<const ChangeRow> rows) {
-        loaded_changes_.add(static_cast<int64_t>(rows.size()));
-        for (const ChangeRow& row : rows) stream.apply(row);
-      },
-      [this, &stream](Result<void> result) { on_loaded(stream, std::move(result)); });
+  loader_.load(stream,
+               [this, &stream](Result<void> result) { on_loaded(stream, std::move(result)); });
 }
 
 void PushService::on_loaded(Stream& stream, Result<void> result) {
   if (result) {
     stream.state = Stream::State::kReady;
   } else {
-    stream.forget();
+    cache_.forget(stream);
     refuse_all(stream, result.error());
   }
   become_idle(stream);
@@ -172,7 +173,7 @@ void PushService::start_unit(Stream& stream) {
       continue;
     }
     if (!unit->pushes.empty() && !may_join(push, *unit)) break;
-    if (!push.asked) {
+    if (!push.asked && push.restated.empty()) {
       Unknowns unknowns = find_unknowns(push.changeset, unit->overlay);
       if (!unknowns.empty()) {
         // The store can only tell what is committed: first this unit, then the question.
@@ -180,7 +181,7 @@ void PushService::start_unit(Stream& stream) {
         return start_lookup(stream, push, std::move(unknowns));
       }
     }
-    if (!stamps_.reserve(push.changeset.changes.size())) {
+    if (!stamps_.reserve(push.changes())) {
       refused_.add();
       refuse(take_first(stream), ErrorCode::kUnavailable, "the lease on time has run out");
       continue;
@@ -192,14 +193,34 @@ void PushService::start_unit(Stream& stream) {
 
 void PushService::merge_into(Stream& stream, UnitInFlight& unit,
                              std::unique_ptr<WaitingPush> push) {
-  push->merged = merge(push->changeset, push->facts, unit.overlay, stamps_, ids_, options_,
-                       {.clamped = clamped_});
+  push->merged = push->restated.empty() ? merge(push->changeset, push->facts, unit.overlay, stamps_,
+                                                ids_, options_, {.clamped = clamped_})
+                                        : restate(*push, unit.overlay);
   unit.unit.rows.insert(unit.unit.rows.end(), push->merged.rows.begin(), push->merged.rows.end());
   // From here on no cursor passes the unit, not even one for a pull that an answer to another push
   // sets off before the unit is handed to the store.
   if (!unit.unit.rows.empty()) stream.first_in_flight_us = unit.unit.rows.front().stamp_us;
   unit.bytes += push->bytes;
   unit.pushes.push_back(std::move(push));
+}
+
+// Winners as rows of no client: what was said of their cells holds, and pages bring them to all.
+// One that is none any more is left out: the change that took its place comes after the answer's
+// cursor, or stood in the answer.
+Merged PushService::restate(WaitingPush& push, const CellOverlay& cells) {
+  Merged merged;
+  for (Correction& correction : push.restated) {
+    std::erase_if(correction.cells, [&](const CorrectedCell& corrected) {
+      const std::optional<Cell> cell = cells.find(corrected.key);
+      return !cell || cell->time_ms != corrected.time_ms ||
+             (cell->value_hash != 0 && cell->value_hash != corrected.value_hash);
+    });
+    if (correction.cells.empty()) continue;
+    ChangeRow& row = merged.rows.emplace_back(correction_row(correction, merged.texts));
+    row.stamp_us = stamps_.next();
+    row.event_id = ids_.next(row.stamp_us);
+  }
+  return merged;
 }
 
 void PushService::submit_commit(Stream& stream, std::unique_ptr<UnitInFlight> unit) {
@@ -220,10 +241,8 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
     case CommitOutcome::kCommitted:
       stored_changes_.add(static_cast<int64_t>(unit->unit.rows.size()));
       std::move(unit->overlay).apply_to(stream.cells);
-      for (const ChangeRow& row : unit->unit.rows) {
-        stream.newest_by_client[client_hash(row.client_id)] = row.stamp_us;
-      }
-      for (auto& push : unit->pushes) answer_stored(stream.name, std::move(push));
+      remember_rows(stream, *unit);
+      for (auto& push : unit->pushes) answer_stored(stream, std::move(push));
       break;
     case CommitOutcome::kRefused:
       if (unit->pushes.size() > 1) {
@@ -234,14 +253,26 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
       break;
     case CommitOutcome::kUnknown:
       // What really happened is read again.
-      stream.forget();
-      [[fallthrough]];
+      cache_.forget(stream);
+      refuse_all_of(*unit, reason);
+      break;
     case CommitOutcome::kFailed:
-      for (auto& push : unit->pushes) refuse(std::move(push), ErrorCode::kUnavailable, reason);
+      if (kBrokenRule == BrokenRule::kOverlay) std::move(unit->overlay).apply_to(stream.cells);
+      refuse_all_of(*unit, reason);
       break;
   }
   for (auto& pull : waiting_pulls) pull();
   become_idle(stream);
+}
+
+void PushService::remember_rows(Stream& stream, const UnitInFlight& unit) {
+  for (const ChangeRow& row : unit.unit.rows) cache_.append(stream, row);
+  // A restated winner changes no cell, but where its client has no id either: that cell is no
+  // longer receipt-timed, in the table and so here (PROTOCOL 5.8).
+  for (const auto& push : unit.pushes) {
+    if (push->restated.empty()) continue;
+    for (const ChangeRow& row : push->merged.rows) stream.apply(row);
+  }
 }
 
 // Only the push that PostgreSQL refused is to fail: they are merged again, each for itself.
@@ -281,34 +312,69 @@ void PushService::on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup>
   }
   push.asked = true;
   for (size_t i = 0; i < unknowns.cells.size(); ++i) {
-    const auto cell = stream.cells.find(unknowns.cell_keys[i]);
-    if (cell != stream.cells.end() && found->cells[i]) {
-      cell->second.value_hash = scratch_.hash_of(found->cells[i]->value);
-    }
+    std::optional<Cell> cell = stream.cells.find(unknowns.cell_keys[i]);
+    if (!cell || !found->cells[i]) continue;
+    cell->value_hash = scratch_.hash_of(found->cells[i]->value);
+    stream.cells.set(unknowns.cell_keys[i], *cell);
   }
+  const StoredInserts stored(found->inserts, scratch_);
   for (const size_t index : unknowns.inserts) {
-    const Change& change = push.changeset.changes[index];
-    const bool stored = std::ranges::any_of(found->inserts, [&](const ChangeRow& row) {
-      return row.table == change.table && row.record == change.record &&
-             is_stored_insert(change, row, stream.cells, scratch_);
-    });
-    if (stored) push.facts.repeated_inserts.push_back(index);
+    if (stored.hold(push.changeset.changes[index], stream.cells)) {
+      push.facts.repeated_inserts.push_back(index);
+    }
   }
   become_idle(stream);
 }
 
 // --- Answers ------------------------------------------------------------------------------------
 
-void PushService::answer_stored(const StreamName& stream, std::unique_ptr<WaitingPush> push) {
-  release(*push);
-  StampRange own;
-  if (!push->merged.rows.empty()) {
-    own = {push->merged.rows.front().stamp_us, push->merged.rows.back().stamp_us};
+void PushService::answer_stored(Stream& stream, std::unique_ptr<WaitingPush> push) {
+  if (!push->restated.empty()) {
+    release(push->bytes);
+    return push->done({});
   }
-  answer(stream, push->changeset, own, std::move(push->done));
+  std::vector<CellName> cells = cells_to_look_up(push->changeset, push->merged, stream.cells);
+  if (cells.empty()) return report(stream.name, std::move(push), {});
+  lookups_.add();
+  LookupQuery query{
+      .stream = stream.name, .cells = std::move(cells), .client_id = {}, .records = {}};
+  store_.lookup(std::move(query),
+                [this, name = stream.name, push = std::move(push)](Result<Lookup> found) mutable {
+                  // It is stored all the same: when the client repeats it, it is told.
+                  if (!found)
+                    return refuse(std::move(push), ErrorCode::kUnavailable, found.error().message);
+                  report(name, std::move(push), std::move(found->cells));
+                });
 }
 
-void PushService::answer(const StreamName& stream, const Changeset& changeset, StampRange own,
+void PushService::report(const StreamName& stream, std::unique_ptr<WaitingPush> push,
+                         std::vector<std::optional<StoredCell>> found) {
+  const size_t bytes = push->bytes;
+  PushReport report;
+  if (!push->merged.disputed.empty()) {
+    report = make_report(push->changeset, push->merged, std::move(found), scratch_, ids_,
+                         clock_.wall_us());
+    conflicts_.add(static_cast<int64_t>(report.conflict_count));
+    corrections_.add(static_cast<int64_t>(report.corrections.size()));
+  }
+  if (!push->merged.rows.empty()) {
+    report.own = {push->merged.rows.front().stamp_us, push->merged.rows.back().stamp_us};
+  }
+  // It counts against the bounds until it is answered, now with what it is told as well.
+  for (const Correction& correction : report.corrections) {
+    for (const CorrectedCell& cell : correction.cells) push->bytes += cell.value.size();
+  }
+  push->bytes += report.conflicts.size();
+  waiting_bytes_ += push->bytes - bytes;
+  answer(stream, push->changeset, std::move(report),
+         [this, bytes_told = push->bytes,
+          done = std::move(push->done)](Result<GatheredText> answered) mutable {
+           release(bytes_told);
+           done(std::move(answered));
+         });
+}
+
+void PushService::answer(const StreamName& stream, const Changeset& changeset, PushReport report,
                          AnswerCallback done) {
   PullRequest delta{.stream = stream,
                     .tables = {},
@@ -318,12 +384,42 @@ void PushService::answer(const StreamName& stream, const Changeset& changeset, S
   // Without an id nobody knows who is "another client": nothing that others may have written is
   // left out (docs/PROTOCOL.md, pushes).
   if (!changeset.client_id.empty()) delta.exclude_client = changeset.client_id;
-  pulls_.pull(std::move(delta), own, std::move(done));
+  pulls_.answer_push(std::move(delta), std::move(report),
+                     [this, stream, done = std::move(done)](Result<Answered> answered) mutable {
+                       if (!answered) return done(std::unexpected(std::move(answered.error())));
+                       if (answered->left_over.empty()) return done(std::move(answered->body));
+                       store_left_over(stream, std::move(*answered), std::move(done));
+                     });
+}
+
+// Its stamps come after the answer's cursor: the pages that follow bring it (PROTOCOL 5.6).
+void PushService::store_left_over(const StreamName& stream, Answered answered,
+                                  AnswerCallback done) {
+  auto push = std::make_unique<WaitingPush>();
+  push->bytes = answered.body.size();
+  for (const Correction& correction : answered.left_over) {
+    for (const CorrectedCell& cell : correction.cells) push->bytes += 2 * cell.value.size();
+  }
+  if (!has_room(stream, push->bytes)) {
+    refused_.add();
+    return done(fail(ErrorCode::kUnavailable, std::string(kTooBusy)));
+  }
+  push->restated = std::move(answered.left_over);
+  push->done = [body = std::move(answered.body),
+                done = std::move(done)](Result<GatheredText> stored) mutable {
+    if (!stored) return done(std::unexpected(std::move(stored.error())));
+    done(std::move(body));
+  };
+  enqueue(stream, std::move(push));
 }
 
 void PushService::refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why) {
-  release(*push);
+  release(push->bytes);
   push->done(fail(code, std::string(why)));
+}
+
+void PushService::refuse_all_of(UnitInFlight& unit, std::string_view why) {
+  for (auto& push : unit.pushes) refuse(std::move(push), ErrorCode::kUnavailable, why);
 }
 
 void PushService::refuse_all(Stream& stream, const Error& why) {
@@ -336,17 +432,16 @@ std::unique_ptr<WaitingPush> PushService::take_first(Stream& stream) {
   return push;
 }
 
-void PushService::release(const WaitingPush& push) {
+void PushService::release(size_t bytes) {
   --waiting_;
-  waiting_bytes_ -= push.bytes;
+  waiting_bytes_ -= bytes;
 }
 
 void PushService::become_idle(Stream& stream) {
   stream.busy = false;
   if (stream.outdated) {
     stream.outdated = false;
-    stream.forget();
-    for (auto& push : stream.queue) push->asked = false;
+    cache_.forget(stream);
   }
   schedule(stream);
 }

@@ -9,6 +9,7 @@
 #include "json_tree.h"
 #include "mana_sync/sync/engine.h"
 #include "pull_service.h"
+#include "stream_loader.h"
 #include "waiting_push.h"
 
 namespace mana_sync::sync {
@@ -28,6 +29,7 @@ class PushService {
   [[nodiscard]] size_t waiting() const { return waiting_; }
 
  private:
+  void enqueue(const StreamName& name, std::unique_ptr<WaitingPush> push);
   // What a stream does next. A step ends by making the stream busy, or by emptying its queue.
   void advance(Stream& stream);
   void start_load(Stream& stream);
@@ -40,17 +42,26 @@ class PushService {
 
   // Merges `push` into `unit`.
   void merge_into(Stream& stream, UnitInFlight& unit, std::unique_ptr<WaitingPush> push);
+  Merged restate(WaitingPush& push, const CellOverlay& cells);
+  void remember_rows(Stream& stream, const UnitInFlight& unit);
   void retry_one_by_one(Stream& stream, UnitInFlight& unit);
-  void answer_stored(const StreamName& stream, std::unique_ptr<WaitingPush> push);
-  void answer(const StreamName& stream, const Changeset& changeset, StampRange own,
+
+  // The push is committed. What it disputes is looked up first, if need be; then it is answered.
+  void answer_stored(Stream& stream, std::unique_ptr<WaitingPush> push);
+  void report(const StreamName& stream, std::unique_ptr<WaitingPush> push,
+              std::vector<std::optional<StoredCell>> found);
+  void answer(const StreamName& stream, const Changeset& changeset, PushReport report,
               AnswerCallback done);
+  void store_left_over(const StreamName& stream, Answered answered, AnswerCallback done);
+
   void refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why);
+  void refuse_all_of(UnitInFlight& unit, std::string_view why);
   void refuse_all(Stream& stream, const Error& why);
   [[nodiscard]] std::unique_ptr<WaitingPush> take_first(Stream& stream);
   // Whether one more push of the stream, of `bytes`, may wait.
   [[nodiscard]] bool has_room(const StreamName& name, size_t bytes);
-  // The push counts no longer against the bounds: its outcome is known.
-  void release(const WaitingPush& push);
+  // A push of `bytes` counts no longer against the bounds: it is answered.
+  void release(size_t bytes);
   void become_idle(Stream& stream);
   void schedule(Stream& stream);
 
@@ -60,6 +71,7 @@ class PushService {
   StreamCache& cache_;
   Stamps& stamps_;
   PullService& pulls_;
+  StreamLoader loader_;
   ChangesetReader reader_;
   JsonTree scratch_;
   UuidGenerator ids_;
@@ -68,9 +80,9 @@ class PushService {
   size_t waiting_ = 0;
   size_t waiting_bytes_ = 0;
   Counter& clamped_;
-  Counter& loads_;
-  Counter& loaded_changes_;
   Counter& lookups_;
+  Counter& conflicts_;
+  Counter& corrections_;
   Counter& stored_changes_;
   Counter& refused_;
   Gauge& waiting_gauge_;

@@ -6,11 +6,14 @@
 
 #include "mana_sync/sync/engine.h"
 #include "mana_sync/sync/merge.h"
+#include "push_report.h"
 
 namespace mana_sync::sync {
 
+// A client's push, or the server's own of corrections that no answer had room for (PROTOCOL 5.6).
 struct WaitingPush {
   Changeset changeset;
+  std::vector<Correction> restated;  // in place of a changeset
   AnswerCallback done;
   int64_t deadline_ns = 0;  // steady; after it, nobody waits any more
   size_t bytes = 0;         // what it counts against limits::kWaitingPushBytesMax
@@ -20,11 +23,13 @@ struct WaitingPush {
   bool alone = false;
   MergeFacts facts;
   Merged merged;
+
+  [[nodiscard]] size_t changes() const { return changeset.changes.size() + restated.size(); }
 };
 
 // What a stream has handed to the store. Holds all that the unit's rows point to.
 struct UnitInFlight {
-  explicit UnitInFlight(const CellMap& cells) : overlay(cells) {}
+  explicit UnitInFlight(const CellTable& cells) : overlay(cells) {}
   CellOverlay overlay;
   std::vector<std::unique_ptr<WaitingPush>> pushes;
   size_t bytes = 0;  // of all its pushes

@@ -58,6 +58,22 @@ inline constexpr size_t kSendPiecesMax = 256;   // of one sendmsg
 inline constexpr size_t kSmallOutputBytes = 1 * kKiB;
 inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
 
+// --- WebSockets (PROTOCOL 6.2, 6.5, 6.7) ---
+inline constexpr size_t kWebSocketMessageBytesMax = 64 * kKiB;
+inline constexpr int64_t kWebSocketPingAfterMs = 30'000;     // of silence
+inline constexpr int64_t kWebSocketPongTimeoutMs = 30'000;   // of more silence
+inline constexpr int64_t kWebSocketStallTimeoutMs = 30'000;  // of output that nobody takes
+// From the close frame to the end: once all is sent, and in all.
+inline constexpr int64_t kWebSocketCloseTimeoutMs = 5'000;
+inline constexpr int64_t kWebSocketCloseTotalTimeoutMs = 30'000;
+inline constexpr size_t kWebSocketReasonBytesMax = 123;  // RFC 6455 §5.5: 125 with the code
+// Output that waits for its reader before what the peer sends is looked at; passed by the answers
+// to one receive.
+inline constexpr size_t kWebSocketOutputBytesMax = 64 * kKiB;
+// What incomplete messages hold, of all sockets together; beyond: close 1013.
+inline constexpr size_t kWebSocketUnfinishedBytesMax = 256 * kMiB;
+inline constexpr size_t kWebSocketReadersKeptMax = 64;  // for the next message of any socket
+
 // --- Tokens (PROTOCOL 1.2, 1.3) ---
 inline constexpr size_t kTokenBytesMax = 14 * kKiB;
 inline constexpr size_t kSubjectBytesMax = 255;
@@ -90,12 +106,20 @@ inline constexpr int64_t kClockSkewMsDefault = 300'000;  // PROTOCOL 5.7
 // --- Answers (PROTOCOL 2.4, 3.2, 5.6) ---
 inline constexpr size_t kPushDeltaChangesMax = 5'000;
 inline constexpr size_t kPullPageChangesMax = 1'000;
+inline constexpr size_t kPullTablesMax = 256;  // named one by one
 inline constexpr size_t kAnswerBytesMax = 4 * kMiB;
 inline constexpr size_t kConflictsMax = 1'000;
 inline constexpr size_t kConflictsBytesMax = 1 * kMiB;
 
 // --- Engine (ARCHITECTURE §4, §6) ---
 inline constexpr size_t kCacheBytesDefault = 256 * kMiB;
+// The newest changes of a stream that memory holds as they are sent; a part of the cache's budget
+// at most. Their blocks grow with the tail.
+inline constexpr size_t kTailBytesMax = 2 * kMiB;
+inline constexpr size_t kTailCacheShareMax = 8;  // a tail takes at most the budget divided by this
+inline constexpr size_t kTailBlockBytesMin = 512;
+inline constexpr size_t kTailBlockBytesMax = 64 * kKiB;
+inline constexpr size_t kLoadsAtOnceMax = 8;  // streams that are read into memory at a time
 inline constexpr size_t kStreamQueuePushesMax = 1'024;  // waiting pushes of one stream
 inline constexpr size_t kWaitingPushesMax = 16'384;     // waiting pushes of all streams
 inline constexpr size_t kWaitingPushBytesMax = 256 * kMiB;
@@ -120,13 +144,23 @@ inline constexpr int64_t kDeadlineSweepIntervalMs = 100;
 inline constexpr size_t kSecondBatchRowsMin = 256;
 // Rows of one stamp, which only other programs write: a page never ends among them (PROTOCOL 10.1).
 inline constexpr size_t kTiedRowsMax = 50'000;
-inline constexpr size_t kLoadChunkRowsMax = 5'000;
-inline constexpr size_t kLoadChunkBytesMax = 8 * kMiB;
+// Rows that a page looks at to find those that another client wrote.
+inline constexpr size_t kPageScanRowsMax = 10'000;
+// Tables of one page that are each read by themselves; of more, the whole stream is looked at. And
+// what is read of them all together, in pages.
+inline constexpr size_t kPageTablesMax = 16;
+inline constexpr size_t kPageTablesReadMax = 4;
+// What is taken into memory in one go, while all else on the loop waits: about a millisecond's
+// work. A row that is larger comes alone.
+inline constexpr size_t kLoadChunkRowsMax = 500;
+inline constexpr size_t kLoadChunkBytesMax = 128 * kKiB;
 inline constexpr size_t kLookupBytesMax = 64 * kMiB;
 // Rows that may be one asked insert: one as a rule, but parts of other inserts may look alike.
 inline constexpr size_t kLookupRowsPerInsertMax = 16;
-// Asked cells of a record beyond which all its rows are read, once, and not the newest for each.
+// Asked cells of a record beyond which all its rows are read, once, and not the newest for each;
+// and how many are read at most for all of them together before that is done after all.
 inline constexpr size_t kLookupCellsOneByOneMax = 16;
+inline constexpr size_t kLookupRowsOneByOneMax = 1'024;
 // Each statement of a read; PostgreSQL itself ends it.
 inline constexpr int64_t kReadStatementTimeoutMs = 10'000;
 inline constexpr int64_t kStoreCloseTimeoutMs = 2'000;
@@ -144,6 +178,8 @@ static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a he
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
 static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
+static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);
+static_assert(kWebSocketMessageBytesMax < kWebSocketUnfinishedBytesMax);
 static_assert(kVerifiedTokenBytesMax >= 2 * kTokenBytesMax, "any token can be remembered");
 static_assert(kKeySetRetryMaxMs < kKeySetRefreshMs);
 static_assert(kPullPageChangesMax <= kPushDeltaChangesMax);
@@ -152,7 +188,8 @@ static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
 static_assert(kConflictsBytesMax < kAnswerBytesMax);
-static_assert(kPushDeltaChangesMax < kTiedRowsMax);
+static_assert(kPushDeltaChangesMax < kPageScanRowsMax);
+static_assert(kPageScanRowsMax < kTiedRowsMax);
 static_assert(kSecondBatchRowsMin <= kBatchRowsMax);
 static_assert(kDeadlineSweepIntervalMs * 10 < kRequestDeadlineMs);
 static_assert(kReadStatementTimeoutMs < kRequestDeadlineMs);

@@ -2,10 +2,15 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/functional/function_ref.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "mana_sync/base/hash.h"
 
@@ -19,32 +24,115 @@ using CellKey = Hash128;
 
 // A client id in memory.
 [[nodiscard]] uint64_t client_hash(std::string_view client_id);
+// The name of a table in memory, likewise.
+[[nodiscard]] uint64_t table_hash(std::string_view table);
+
+// The length of a value's hash (Edit::value_hash): what a cell has room for.
+inline constexpr int kValueHashBits = 48;
 
 // The winner of a cell.
 struct Cell {
-  int64_t time_ms = 0;         // edit time
+  int64_t time_ms = 0;         // edit time, of the years 0000 to 9999
   uint64_t client = 0;         // client_hash of who wrote it
   uint64_t value_hash = 0;     // Edit::value_hash; 0: unknown since the stream was loaded
   bool receipt_timed = false;  // taken at its time of receipt (PROTOCOL 5.8)
+  // What is taken at its time of receipt here is sent back to its author with that time (PROTOCOL
+  // 5.9): something earlier, another client's or its own, may reach the author after it and look
+  // later than what the author holds.
+  bool sends_back = false;
+  friend bool operator==(const Cell&, const Cell&) = default;
 };
 
-using CellMap = absl::flat_hash_map<CellKey, Cell>;
+// Cell::sends_back of `winner`, by the one whose place it takes: once another client has held the
+// cell, or a time of receipt has followed on an edit time.
+[[nodiscard]] inline bool sends_back(const Cell& winner, const std::optional<Cell>& before) {
+  return before && (before->sends_back || before->client != winner.client ||
+                    (winner.receipt_timed && !before->receipt_timed));
+}
+
+// The winners that a stream has. Most of what the server holds in memory are these, so they are
+// packed: 32 bytes a cell, with all slack about 35, and never more than 40 from two cells up.
+//
+// A cell's key picks one of the buckets. A bucket is one block of memory: first a tag for
+// each cell, a byte of its key, and then the cells, in no order. So a search reads the few dozen
+// bytes of the tags, and most often one cell, or none. Two rules keep the slack small at every
+// size. A bucket's room grows in steps of at most a quarter, which are also the steps in which
+// allocators hand out memory. And buckets are added one by one as cells come, each taking its share
+// of one that was there (linear hashing). So there is no moment at which a large table is copied,
+// either.
+//
+// Its size has no bound of its own: the stream cache counts bytes(), and evicts.
+class CellTable {
+ public:
+  // nullopt: the cell is empty. A time out of range comes back as the nearest in range.
+  [[nodiscard]] std::optional<Cell> find(const CellKey& key) const;
+  // Adds the cell, or changes it. REQUIRES: the value's hash has no more than kValueHashBits.
+  void set(const CellKey& key, const Cell& cell);
+
+  [[nodiscard]] size_t size() const { return size_; }
+  // What it has allocated.
+  [[nodiscard]] size_t bytes() const;
+  // Calls `visit` with each cell, in no order. The key finds the cell; of its bits it has those
+  // that are kept.
+  void for_each(absl::FunctionRef<void(const CellKey&, const Cell&)> visit) const;
+
+ private:
+  // All but the tag of a cell. With the tag, 93 bits of the key are kept: that any two of ten
+  // million cells of a stream meet has a probability of 5e-15.
+  class Packed {
+   public:
+    Packed(const CellKey& key, const Cell& cell);
+    [[nodiscard]] uint64_t key_high() const { return word(0); }
+    [[nodiscard]] bool is_of(const CellKey& key) const;
+    [[nodiscard]] CellKey key(uint8_t tag) const;
+    [[nodiscard]] std::optional<Cell> cell() const;
+
+   private:
+    [[nodiscard]] uint64_t word(size_t at) const;
+    // Little-endian, from the lowest bit: key.high (64), client (64), bits 8 to 23 of key.low,
+    // value hash (48), bits 24 to 28 of key.low, sends-back (1), receipt-timed (1), time (49).
+    std::array<uint8_t, 31> bytes_;
+  };
+
+  struct Bucket {
+    std::unique_ptr<uint8_t[]> block;  // `room` tags, `room` cells
+    uint32_t size = 0;
+    uint32_t room = 0;
+
+    [[nodiscard]] Packed* cells() const;
+    [[nodiscard]] Packed* find(const CellKey& key) const;
+    // Moves to a block with room for `cells_min` at least.
+    void make_room(size_t cells_min);
+    // REQUIRES: size < room.
+    void add(uint8_t tag, const Packed& cell);
+  };
+
+  static constexpr size_t kPackedBytes = 1 + sizeof(Packed);
+  static_assert(kPackedBytes == 32);
+
+  [[nodiscard]] size_t bucket_of(const CellKey& key) const;  // REQUIRES: there is one
+  void add_bucket();
+
+  std::vector<Bucket> buckets_;  // empty, or all that bucket_of() expects
+  size_t size_ = 0;
+  size_t room_ = 0;  // of all buckets
+};
 
 // The winners that a unit under way would leave, on top of those that are stored. Dropped if the
 // unit fails, kept if it is committed (ARCHITECTURE §4).
 class CellOverlay {
  public:
-  explicit CellOverlay(const CellMap& stored) : stored_(&stored) {}
+  explicit CellOverlay(const CellTable& stored) : stored_(&stored) {}
 
-  // nullptr: the cell is empty. Valid until the next set().
-  [[nodiscard]] const Cell* find(const CellKey& key) const;
+  // nullopt: the cell is empty.
+  [[nodiscard]] std::optional<Cell> find(const CellKey& key) const;
   void set(const CellKey& key, const Cell& cell) { changed_[key] = cell; }
-  // Moves what changed into `cells`, the map this was made over.
-  void apply_to(CellMap& cells) &&;
+  // Moves what changed into `cells`, the table this was made over.
+  void apply_to(CellTable& cells) &&;
 
  private:
-  const CellMap* stored_;
-  CellMap changed_;
+  const CellTable* stored_;
+  absl::flat_hash_map<CellKey, Cell> changed_;
 };
 
 }  // namespace mana_sync::sync

@@ -15,7 +15,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mana_sync/base/metrics.h"
@@ -52,16 +54,40 @@ struct MergeFacts {
   std::vector<size_t> repeated_inserts;
 };
 
-// An edit that did not win, and whose cell's winner differs from it.
-struct LostEdit {
-  size_t change = 0;  // index into Changeset::changes
-  size_t edit = 0;    // index into its edits
+// A cell whose winner the push's client must be told of, since an edit of the push lost to it
+// (PROTOCOL 5.6) or was taken at its time of receipt and goes back to it (PROTOCOL 5.9).
+struct DisputedCell {
+  CellKey key;
+  size_t change = 0;  // index into Changeset::changes, of a change of its record
+  std::string_view field{};
+  // What the push itself left in the cell; nullopt: the winner is an earlier one.
+  struct Winner {
+    std::string_view value{};  // JSON
+    int64_t time_ms = 0;
+  };
+  std::optional<Winner> winner{};
+  // False: after what was lost, its client made another edit, which won at the time that it claims.
+  // The client holds that, or what it made next, perhaps in the same millisecond.
+  bool is_told = true;
 };
 
-// What a push stores. Owns the text that its rows point to, beside the changeset's arena.
+// An edit that did not win.
+struct LostEdit {
+  size_t change = 0;         // index into Changeset::changes
+  size_t edit = 0;           // index into its edits
+  std::string_view value{};  // JSON; of a delete, its time
+  uint64_t value_hash = 0;
+  int64_t time_ms = 0;  // that it was taken at
+  bool to_own = false;  // to an edit of the same client: no conflict (PROTOCOL 5.5)
+  size_t disputed = 0;  // index of its cell into Merged::disputed
+};
+
+// What a push stores, and what its client is to be told. Owns the text that its rows and views
+// point to, beside the changeset's arena.
 struct Merged {
   std::vector<ChangeRow> rows;  // in stamp order
   std::vector<LostEdit> lost;
+  std::vector<DisputedCell> disputed;  // distinct cells
   std::deque<std::string> texts;
 };
 

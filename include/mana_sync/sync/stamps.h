@@ -10,6 +10,13 @@
 
 namespace mana_sync::sync {
 
+// Stamps from `first_us` to `last_us`, both included; empty by default.
+struct StampRange {
+  int64_t first_us = 0;
+  int64_t last_us = -1;
+  [[nodiscard]] bool contains(int64_t us) const { return us >= first_us && us <= last_us; }
+};
+
 // One thread. All times are microseconds since 1970.
 class Stamps {
  public:

@@ -79,6 +79,11 @@ struct PageQuery {
 struct Page {
   std::span<const ChangeRow> rows;  // in stamp order
   bool has_more = false;            // a bound ended it
+  // With has_more: everything at or below is in `rows` or not asked for. After `after_us`, and not
+  // before the last row. An answer with all of `rows` may give it for a cursor; one to a page
+  // without rows must (PROTOCOL 3.2): such a page is not the end, it only passed over what the
+  // query leaves out. Without has_more: `up_to_us`.
+  int64_t scanned_up_to_us = 0;
 };
 
 using PageCallback = std::move_only_function<void(Result<Page>)>;
@@ -118,7 +123,9 @@ struct LookupQuery {
 struct Lookup {
   // One for each asked cell, in order: the newest row that has the field with the asked edit time,
   // else (none was asked, or no row spells it so) the newest that has the field; nullopt if there
-  // is none. For a delete, the cell `deletedAt` holds the time as a JSON string.
+  // is none. For a delete, the cell `deletedAt` holds the time as a JSON string. A row's time of
+  // receipt stands in for an edit time that it lacks. Of a cell that is asked for more than once
+  // with different times, one of the times counts.
   std::vector<std::optional<StoredCell>> cells;
   // The rows of `client_id` that may be an asked insert, or what is left of one (an update,
   // PROTOCOL 5.4): of its record, with the same data or a part of it, and an `updatedAt` that is
@@ -137,7 +144,8 @@ class StorePort {
   // little more.
   virtual void commit(const CommitUnit& unit, CommitCallback done) = 0;
 
-  // The changes of a stream in a range, oldest first.
+  // The changes of a stream in a range, oldest first. Looks at limits::kPageScanRowsMax changes or
+  // a few times `changes_max`, however few of them are asked for.
   virtual void read_page(PageQuery query, PageCallback done) = 0;
 
   // All changes of a stream, oldest first, in chunks: `on_chunk` for each, then `done` once. Rows

@@ -28,6 +28,15 @@ TEST(GatheredTextTest, PiecesComeInTheOrderThatTheyWereAppended) {
   EXPECT_EQ(pieces, (std::vector<std::string>{"[", "a", "b", ",c", "d"}));
 }
 
+TEST(GatheredTextTest, WhatIsInsertedMovesWhatFollows) {
+  GatheredText text("[");
+  text.append(shared("b"));
+  text.own() += "]";
+  text.insert(1, "a,");
+  EXPECT_EQ(text.str(), "[a,b]");
+  EXPECT_EQ(text.size(), 5u);
+}
+
 TEST(GatheredTextTest, WithoutSharedBytesItIsItsOwnText) {
   EXPECT_TRUE(GatheredText().empty());
   const GatheredText text("own");

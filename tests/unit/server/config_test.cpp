@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"MANA_SYNC_MAX_CLOCK_SKEW_MS", "-5"},
                     Wrong{"MANA_SYNC_PG_WRITE_CONNECTIONS", "0"},
                     Wrong{"MANA_SYNC_PG_READ_CONNECTIONS", "65"},
-                    Wrong{"MANA_SYNC_LOG_LEVEL", "loud"}, Wrong{"MANA_SYNC_CACHE_BYTES", "1"},
+                    Wrong{"MANA_SYNC_LOG_LEVEL", "loud"}, Wrong{"MANA_SYNC_CACHE_BYTES", "-1"},
                     Wrong{"MANA_SYNC_MAX_CONNECTIONS", "0"}));
 
 TEST(Config, SettingsNeverShowAPassword) {

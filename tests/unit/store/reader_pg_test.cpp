@@ -42,18 +42,12 @@ class ReaderTest : public StoreTest {
   }
 
   // Follows the cursor to the end; the records in order.
-  std::vector<std::string> all_pages(sync::PageQuery query) {
+  std::vector<std::string> all_pages(const sync::PageQuery& query) {
     std::vector<std::string> records;
-    for (;;) {
-      const auto next = page(query);
-      records.insert(records.end(), next.records.begin(), next.records.end());
-      if (!next.has_more) return records;
-      if (next.records.empty()) {
-        ADD_FAILURE() << "a page with has_more moves the cursor (PROTOCOL 3.2)";
-        return records;
-      }
-      query.after_us = next.stamps.back();
+    for (const auto& page : process.read_pages(query)) {
+      records.insert(records.end(), page.records.begin(), page.records.end());
     }
+    return records;
   }
 
   StoreProcess process{url};
@@ -178,6 +172,108 @@ TEST_F(ReaderTest, RowsOfOneStamp_AreNeverPartedByAPage) {
   EXPECT_THAT(all_pages(query), SizeIs(100));
 }
 
+class PagesTest : public ReaderTest {
+ protected:
+  PagesTest() {
+    exec(fmt::format(
+        "INSERT INTO sync_changes (app_id, table_name, record_id, user_id, op, client_id, "
+        "created_at) SELECT 'todo', 't' || n * n % 19 % 7, 'r' || n, 'user-1', 'update', "
+        "'client-' || n * 7 % 5 % 3, timestamptz 'epoch' + ({} + (n + n * n % 3) / 3) * interval "
+        "'1 us' FROM generate_series(1, 400) n",
+        kStampUs));
+  }
+
+  // What all pages bring, as "stamp record …", ordered by stamp and record.
+  std::string found(const sync::PageQuery& query) {
+    std::vector<std::pair<int64_t, std::string>> rows;
+    for (const auto& page : process.read_pages(query)) {
+      for (size_t i = 0; i < page.records.size(); ++i) {
+        EXPECT_TRUE(rows.empty() || rows.back().first <= page.stamps[i]);
+        rows.emplace_back(page.stamps[i], page.records[i]);
+      }
+    }
+    std::ranges::sort(rows);
+    std::string text;
+    for (const auto& [stamp_us, record] : rows) {
+      text.append(std::to_string(stamp_us)).append(" ").append(record).append(" ");
+    }
+    return text;
+  }
+  std::string expected(const sync::PageQuery& query) {
+    std::string tables;
+    for (const std::string& table : query.tables) tables.append(table).append(",");
+    return value(fmt::format(
+        "SELECT coalesce(string_agg((extract(epoch FROM created_at) * 1000000)::bigint || ' ' || "
+        "record_id || ' ', '' ORDER BY created_at, record_id COLLATE \"C\"), '') "
+        "FROM sync_changes WHERE client_id <> '{1}' "
+        "AND ('{0}' = '' OR table_name = ANY (string_to_array('{0}', ',')))",
+        tables, query.exclude_client.value_or("")));
+  }
+};
+
+// PROTOCOL 3.2, 3.3, 10.1: whatever is asked for and however small the pages are.
+TEST_F(PagesTest, BringEachAskedRowOnceAndInOrder) {
+  std::vector<std::string> many_tables;
+  for (int i = 3; i < 30; ++i) many_tables.push_back("t" + std::to_string(i));
+  sync::PageQuery query = page_query();
+  for (const std::vector<std::string>& tables : {std::vector<std::string>{},
+                                                 {"t0"},
+                                                 {"t1", "t5"},
+                                                 {"t6", "t2", "t2", "none"},
+                                                 {"none"},
+                                                 many_tables}) {
+    query.tables = tables;
+    for (const std::string client : {"", "client-0"}) {
+      query.exclude_client = client.empty() ? std::nullopt : std::optional(client);
+      const std::string rows = expected(query);
+      for (const size_t changes_max : {1U, 2U, 10U, 1000U}) {
+        query.changes_max = changes_max;
+        EXPECT_EQ(found(query), rows) << tables.size() << " tables, pages of " << changes_max;
+      }
+    }
+  }
+}
+
+// Rows that the query leaves out end a page too: it may be empty, and moves the cursor.
+TEST_F(ReaderTest, ScanBound_EndsThePageBetweenStamps) {
+  exec(fmt::format(
+      "INSERT INTO sync_changes (app_id, table_name, record_id, user_id, op, client_id, "
+      "created_at) SELECT 'todo', 'todos', 'r' || n, 'user-1', 'update', "
+      "CASE WHEN n IN (5, 20000, 20001, 29999) THEN 'other' ELSE 'own' END, "
+      "timestamptz 'epoch' + ({} + CASE WHEN n <= 20000 THEN n / 7 ELSE n END) * interval '1 us' "
+      "FROM generate_series(1, 30000) n",
+      kStampUs));
+  sync::PageQuery query = page_query();
+  query.exclude_client = "own";
+  for (const std::vector<std::string>& tables :
+       {std::vector<std::string>{}, {"todos"}, {"todos", "none"}}) {
+    query.tables = tables;
+    const auto pages = process.read_pages(query);
+    EXPECT_GE(pages.size(), 30'000 / limits::kPageScanRowsMax);
+    EXPECT_LE(pages.size(),
+              3 + 30'000 * std::max<size_t>(tables.size(), 1) / limits::kPageScanRowsMax);
+    std::vector<std::string> records;
+    for (const auto& page : pages) {
+      records.insert(records.end(), page.records.begin(), page.records.end());
+    }
+    EXPECT_THAT(records, ElementsAre("r5", "r20000", "r20001", "r29999"));
+  }
+}
+
+TEST_F(ReaderTest, MoreRowsOfOneStampThanAScan_ArePassedOver) {
+  exec(fmt::format(
+      "INSERT INTO sync_changes (app_id, table_name, record_id, user_id, op, client_id, "
+      "created_at) SELECT 'todo', 'todos', 'r' || n, 'user-1', 'update', "
+      "CASE WHEN n < {0} THEN 'own' ELSE 'other' END, "
+      "timestamptz 'epoch' + ({1} + CASE WHEN n < {0} THEN 1 ELSE n END) * interval '1 us' "
+      "FROM generate_series(1, {0}) n",
+      limits::kPageScanRowsMax + 100, kStampUs));
+  sync::PageQuery query = page_query();
+  query.after_us = kStampUs;
+  query.exclude_client = "own";
+  EXPECT_THAT(all_pages(query), ElementsAre(fmt::format("r{}", limits::kPageScanRowsMax + 100)));
+}
+
 // PROTOCOL 4.3: one bad row never fails a page.
 TEST_F(ReaderTest, OddForeignRows_DoNotFailThePage) {
   exec(
@@ -231,13 +327,13 @@ TEST_F(LoadTest, EmptyStream_NoChunk) {
 
 TEST_F(LoadTest, ManyRowsOfOneStamp_AllComeOnceAndInOrder) {
   constexpr size_t kRows = 2 * limits::kLoadChunkRowsMax + 10;
-  write_foreign(fmt::format("SELECT n::text, n / 3000, NULL::jsonb FROM generate_series(0, {}) n",
-                            kRows - 1));
+  write_foreign(
+      fmt::format("SELECT n::text, n / 300, NULL::jsonb FROM generate_series(0, {}) n", kRows - 1));
   Loaded loaded = load();
   EXPECT_EQ(loaded.chunks, 3U);
   ASSERT_THAT(loaded.records, SizeIs(kRows));
   for (size_t i = 1; i < kRows; ++i) {
-    EXPECT_LE(std::stoi(loaded.records[i - 1]) / 3000, std::stoi(loaded.records[i]) / 3000);
+    EXPECT_LE(std::stoi(loaded.records[i - 1]) / 300, std::stoi(loaded.records[i]) / 300);
   }
   std::ranges::sort(loaded.records);
   EXPECT_TRUE(std::ranges::adjacent_find(loaded.records) == loaded.records.end());

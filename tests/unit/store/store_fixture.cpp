@@ -97,6 +97,7 @@ Result<StoreProcess::OwnedPage> StoreProcess::read_page(const sync::PageQuery& q
     }
     OwnedPage owned;
     owned.has_more = page->has_more;
+    owned.scanned_up_to_us = page->scanned_up_to_us;
     for (const sync::ChangeRow& row : page->rows) {
       owned.records.emplace_back(row.record);
       owned.stamps.push_back(row.stamp_us);
@@ -107,6 +108,43 @@ Result<StoreProcess::OwnedPage> StoreProcess::read_page(const sync::PageQuery& q
   run_until([&answer] { return answer.has_value(); });
   if (!answer) return fail(ErrorCode::kInternal, "no answer");
   return *answer;
+}
+
+std::vector<StoreProcess::OwnedPage> StoreProcess::read_pages(sync::PageQuery query) {
+  std::vector<OwnedPage> pages;
+  for (;;) {
+    const auto page = read_page(query);
+    if (!page) {
+      ADD_FAILURE() << page.error().message;
+      return pages;
+    }
+    pages.push_back(*page);
+    EXPECT_GE(page->scanned_up_to_us, page->stamps.empty() ? 0 : page->stamps.back());
+    if (!page->has_more) {
+      EXPECT_EQ(page->scanned_up_to_us, query.up_to_us);
+      return pages;
+    }
+    if (page->scanned_up_to_us <= query.after_us) {
+      ADD_FAILURE() << "a page with has_more moves the cursor (PROTOCOL 3.2)";
+      return pages;
+    }
+    query.after_us = page->scanned_up_to_us;
+  }
+}
+
+Result<std::vector<std::optional<sync::StoredCell>>> StoreProcess::lookup(
+    std::vector<sync::CellName> cells) {
+  std::optional<Result<std::vector<std::optional<sync::StoredCell>>>> answer;
+  store->lookup({kStream, std::move(cells), "", {}}, [&answer](Result<sync::Lookup> found) {
+    if (found) {
+      answer = std::move(found->cells);
+    } else {
+      answer = std::unexpected(std::move(found.error()));
+    }
+  });
+  run_until([&answer] { return answer.has_value(); });
+  if (!answer) return fail(ErrorCode::kInternal, "no answer");
+  return std::move(*answer);
 }
 
 bool StoreProcess::has_logged(std::string_view event) const {
@@ -124,6 +162,31 @@ test::PrivatePostgres& StoreTest::postgres() {
   // Destroyed, and with it stopped, when the program ends.
   static test::PrivatePostgres cluster;
   return cluster;
+}
+
+ReadCost read_cost(const std::string& url, const std::function<void(StoreProcess&)>& use) {
+  const auto count = [&url] {
+    // A session tells what it read when it ends, at the latest.
+    test::exec(url,
+               "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+               "WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    const auto row =
+        test::exec(url,
+                   "SELECT seq_tup_read + idx_tup_fetch, heap_blks_read + heap_blks_hit + "
+                   "idx_blks_read + idx_blks_hit FROM pg_stat_user_tables JOIN "
+                   "pg_statio_user_tables USING (relid) WHERE pg_stat_user_tables.relname = "
+                   "'sync_changes'")
+            .at(0);
+    return ReadCost{std::stoll(row.at(0)), std::stoll(row.at(1))};
+  };
+  const ReadCost before = count();
+  {
+    StoreProcess process(url);
+    process.wait_ready();
+    use(process);
+  }
+  const ReadCost after = count();
+  return {after.rows - before.rows, after.pages - before.pages};
 }
 
 // Not a database for each test: PostgreSQL's recovery would sync the files of all of them.

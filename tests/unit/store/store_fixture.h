@@ -81,9 +81,14 @@ class StoreProcess final : public StoreEvents {
     std::vector<std::string> records;
     std::vector<int64_t> stamps;
     bool has_more = false;
+    int64_t scanned_up_to_us = 0;
     size_t bytes = 0;
   };
   Result<OwnedPage> read_page(const sync::PageQuery& query);
+  // Follows the cursor to the end. Each page must move it (PROTOCOL 3.2).
+  std::vector<OwnedPage> read_pages(sync::PageQuery query);
+  // Looks cells of kStream up and waits.
+  Result<std::vector<std::optional<sync::StoredCell>>> lookup(std::vector<sync::CellName> cells);
 
   // Whether a line with this event was logged.
   [[nodiscard]] bool has_logged(std::string_view event) const;
@@ -117,6 +122,14 @@ class StoreTest : public testing::Test {
 
   UuidGenerator ids{1};
 };
+
+// What PostgreSQL looks at of sync_changes for what `use` does, in a process that does nothing
+// else. REQUIRES: no other process of the database runs.
+struct ReadCost {
+  int64_t rows = 0;
+  int64_t pages = 0;  // of the table and its indexes
+};
+ReadCost read_cost(const std::string& url, const std::function<void(StoreProcess&)>& use);
 
 inline const sync::StreamName kStream{"user-1", "todo"};
 

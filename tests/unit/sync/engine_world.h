@@ -21,8 +21,10 @@ namespace mana_sync::sync::testing {
 struct Answer {
   bool came = false;
   std::optional<ErrorCode> error;
-  std::string text;                  // the body, or the error's message
-  std::vector<std::string> records;  // of serverChanges, in order
+  std::string text;                    // the body, or the error's message
+  std::vector<std::string> records;    // of serverChanges, in order
+  std::vector<std::string> changes;    // serverChanges as JSON
+  std::vector<std::string> conflicts;  // as JSON
   int64_t synced_until_us = 0;
   bool has_more = false;
 

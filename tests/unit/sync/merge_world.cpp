@@ -17,10 +17,10 @@ std::string change_of(std::string_view record, std::string_view op, std::string_
   return fmt::format(R"({{"table":"t","id":"{}","op":"{}"{}}})", record, op, rest);
 }
 
-CellMap loaded(const StoredRows& rows) {
+CellTable loaded(const StoredRows& rows) {
   Stream stream({"user", "app"});
   for (const ChangeRow& row : rows.all()) stream.apply(row);
-  return stream.cells;
+  return std::move(stream.cells);
 }
 
 }  // namespace
@@ -93,15 +93,15 @@ MergeFacts MergeWorld::look_up(const Changeset& changeset, const Unknowns& unkno
   }
   const auto found = rows.cells(query);
   for (size_t i = 0; i < found.size(); ++i) {
-    if (found[i]) cells.at(unknowns.cell_keys[i]).value_hash = scratch_.hash_of(found[i]->value);
+    if (!found[i]) continue;
+    Cell cell = cells.find(unknowns.cell_keys[i]).value();
+    cell.value_hash = scratch_.hash_of(found[i]->value);
+    cells.set(unknowns.cell_keys[i], cell);
   }
   const auto inserts = rows.inserts(query);
+  const StoredInserts stored(inserts, scratch_);
   for (const size_t index : unknowns.inserts) {
-    const Change& change = changeset.changes[index];
-    const bool stored = std::ranges::any_of(inserts, [&](const ChangeRow& row) {
-      return row.record == change.record && is_stored_insert(change, row, cells, scratch_);
-    });
-    if (stored) facts.repeated_inserts.push_back(index);
+    if (stored.hold(changeset.changes[index], cells)) facts.repeated_inserts.push_back(index);
   }
   return facts;
 }
@@ -111,19 +111,19 @@ void MergeWorld::reload() {
 }
 
 void MergeWorld::expect_cells_as_loaded() const {
-  const CellMap fresh = loaded(rows);
+  const CellTable fresh = loaded(rows);
   EXPECT_EQ(fresh.size(), cells.size());
-  for (const auto& [key, cell] : cells) {
-    const auto found = fresh.find(key);
-    ASSERT_TRUE(found != fresh.end());
-    EXPECT_EQ(found->second.time_ms, cell.time_ms);
-    EXPECT_EQ(found->second.client, cell.client);
-    EXPECT_EQ(found->second.receipt_timed, cell.receipt_timed);
+  cells.for_each([&](const CellKey& key, const Cell& cell) {
+    const std::optional<Cell> found = fresh.find(key);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->time_ms, cell.time_ms);
+    EXPECT_EQ(found->client, cell.client);
+    EXPECT_EQ(found->receipt_timed, cell.receipt_timed);
     // Unknown in one of the two, or the same in both.
-    if (found->second.value_hash != 0 && cell.value_hash != 0) {
-      EXPECT_EQ(found->second.value_hash, cell.value_hash);
+    if (found->value_hash != 0 && cell.value_hash != 0) {
+      EXPECT_EQ(found->value_hash, cell.value_hash);
     }
-  }
+  });
 }
 
 Winners MergeWorld::winners() const {

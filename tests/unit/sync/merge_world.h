@@ -70,7 +70,7 @@ class MergeWorld {
   ManualClock clock{kBeginMs * 1000};
   Stamps stamps{clock};
   StoredRows rows;
-  CellMap cells;
+  CellTable cells;
   Counter clamped;
   Counter sanitized;
   size_t lookups = 0;

@@ -74,6 +74,80 @@ TEST_F(PullServiceTest, NothingNewIsAnsweredFromMemory_AndMovesTheCursor) {  // 
   EXPECT_EQ(from_memory(), answers + 3);
 }
 
+TEST_F(PullServiceTest, ChangesSinceTheTailsStartComeFromMemory) {  // ARCHITECTURE §4
+  const int64_t begin_us = world_.pull()->synced_until_us;  // from here on they are remembered
+  world_.settle();
+  world_.push_and_settle("a", {edit_of("1", "1"), edit_of("2", "1")});
+  world_.push_and_settle("b", {edit_of("3", "1")});
+  const int64_t reads = from_store();
+  const int64_t start_us = world_.rows()[0].stamp_us - 1;
+  EXPECT_GE(start_us, begin_us);
+  const auto all = world_.pull(start_us);
+  const auto page = world_.pull(start_us, {}, 2);
+  const auto own = world_.pull(start_us, "a");
+  const auto table = world_.pull(start_us, {}, 10, {"other"});
+  EXPECT_EQ(all->records, (std::vector<std::string>{"1", "2", "3"}));
+  EXPECT_FALSE(all->has_more);
+  EXPECT_EQ(page->records, (std::vector<std::string>{"1", "2"}));
+  EXPECT_TRUE(page->has_more);
+  EXPECT_EQ(page->synced_until_us, world_.rows()[1].stamp_us);
+  EXPECT_EQ(world_.pull(page->synced_until_us)->records, std::vector<std::string>{"3"});
+  EXPECT_EQ(own->records, std::vector<std::string>{"3"});
+  EXPECT_TRUE(table->ok() && table->records.empty());
+  EXPECT_EQ(from_store(), reads);
+  EXPECT_EQ(world_.metric("mana_sync_stream_loads_total"), 1);
+}
+
+TEST_F(PullServiceTest, WhatMemorySaysOfAChangeIsWhatTheStoreSays) {  // PROTOCOL 4
+  world_.push_and_settle("a", {insert_of("r", R"({"id":"r","f":[1, {"k":"\u00e9\n"}]})"),
+                               edit_of("r", R"({"x":1.50})"), delete_of("r", time_at(-1))});
+  const Answer from_memory = pull(world_.rows()[0].stamp_us - 1);
+  ASSERT_EQ(from_memory.records.size(), 3u);
+  world_.engine.grant(kBeginMs * 1'100, kBeginMs * 2'000);  // all is forgotten
+  const int64_t reads = from_store();
+  EXPECT_EQ(pull(world_.rows()[0].stamp_us - 1).changes, from_memory.changes);
+  EXPECT_EQ(from_store(), reads + 1);
+}
+
+TEST_F(PullServiceTest, APollOfAColdStreamIsReadOnce_AndThenAnsweredFromMemory) {
+  const Answer first = pull(0, "a");
+  const int64_t reads = from_store();
+  EXPECT_TRUE(pull(first.synced_until_us, "a").ok());
+  EXPECT_TRUE(pull(first.synced_until_us).ok());
+  EXPECT_EQ(from_store(), reads);
+  EXPECT_EQ(world_.metric("mana_sync_stream_loads_total"), 0);
+  EXPECT_TRUE(pull(first.synced_until_us - 1).ok());  // before the tail
+  EXPECT_EQ(from_store(), reads + 1);
+}
+
+TEST_F(PullServiceTest, AfterAnUnknownOutcomeTheTailBeginsAnew) {  // ARCHITECTURE §6
+  const Answer first = world_.push_and_settle("a", {edit_of("r", "1")});
+  world_.push("a", {edit_of("lost", "1")});
+  world_.engine.run();
+  store_.commit_unknown_but_stored();
+  EXPECT_EQ(pull(first.synced_until_us, "b").records, std::vector<std::string>{"lost"});
+}
+
+TEST_F(PullServiceTest, WithACacheOfNothingAllIsRead) {
+  EngineWorld world(0);
+  const Answer first = world.push_and_settle("a", {edit_of("r", "1")});
+  const auto second = world.pull(first.synced_until_us - 1, "b");
+  world.settle();
+  EXPECT_TRUE(second->ok());
+  world.push_and_settle("b", {edit_of("q", "1")}, first.synced_until_us);
+  EXPECT_EQ(world.metric("mana_sync_stream_loads_total"), 2);
+  EXPECT_EQ(world.metric("mana_sync_answers_total{from=\"store\"}"), 1);
+  EXPECT_EQ(world.metric("mana_sync_cache_streams"), 0);
+}
+
+TEST_F(PullServiceTest, APageWithMoreBehindItMovesTheCursorThoughItHoldsNothing) {  // PROTOCOL 3.2
+  const auto answer = world_.pull(1'000, "a");
+  store_.reads.at(0).done(Page{.rows = {}, .has_more = true, .scanned_up_to_us = 2'000});
+  store_.reads.pop_front();
+  EXPECT_TRUE(answer->has_more);
+  EXPECT_EQ(answer->synced_until_us, 2'000);
+}
+
 TEST_F(PullServiceTest, AStreamThatIsNotInMemoryIsRead) {
   const auto answer = world_.pull();
   EXPECT_FALSE(answer->came);

@@ -117,7 +117,7 @@ TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesABusyStreamReadAgainAfterItsC
 
 TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
   warm();
-  world_.engine.grant(0, kBeginMs * 3'000);
+  world_.engine.grant(kBeginMs * 1'000 - 1, kBeginMs * 3'000);
   world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
   EXPECT_EQ(store_.loads.size(), 0u);

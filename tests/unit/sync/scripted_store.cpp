@@ -85,7 +85,7 @@ void ScriptedStore::answer_lookup() {
 void ScriptedStore::answer_read() {
   Read call = take_first(reads);
   Page page;
-  const std::vector<ChangeRow> rows = rows_of(call.query.stream).page(call.query, page.has_more);
+  const std::vector<ChangeRow> rows = rows_of(call.query.stream).page(call.query, page);
   page.rows = rows;
   call.done(page);
 }

@@ -25,17 +25,17 @@ class StoredInsertTest : public ::testing::Test {
     }
     const ChangeRow row{
         .stamp_us = kStampUs, .op = op, .table = "t", .record = "r", .data = stored};
-    return is_stored_insert(changeset->changes[0], row, cells_, scratch_);
+    return StoredInserts({&row, 1}, scratch_).hold(changeset->changes[0], cells_);
   }
 
   void hold(std::string_view field, int64_t time_ms) {
-    cells_[cell_key("t", "r", field)] = {.time_ms = time_ms};
+    cells_.set(cell_key("t", "r", field), {.time_ms = time_ms});
   }
 
   Counter sanitized_;
   ChangesetReader reader_{sanitized_};
   JsonTree scratch_;
-  CellMap cells_;
+  CellTable cells_;
 };
 
 TEST_F(StoredInsertTest, AWholeInsertIsRecognizedByItsDataAndItsReceipt) {  // PROTOCOL 2.7

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "change_format.h"
 #include "mana_sync/base/json_text.h"
+#include "mana_sync/base/timestamp.h"
 
 namespace mana_sync::sync::testing {
 namespace {
@@ -16,6 +18,28 @@ std::optional<std::string_view> member_of(std::string_view json, std::string_vie
   std::string key;
   append_json_string(key, name);
   return find_member(json, std::string_view(key).substr(1, key.size() - 2));
+}
+
+struct ToldCell {
+  StoredCell cell;
+  int64_t time_ms;
+};
+
+// What a row says of a field; a delete is an edit of `deletedAt` (PROTOCOL 2.8).
+std::optional<ToldCell> told_cell(const StoredRow& row, std::string_view field) {
+  const bool is_delete = row.op == Op::kDelete && field == "deletedAt";
+  const auto value = member_of(row.data, field);
+  const auto edit = member_of(row.field_timestamps, field);
+  if (!value && !edit && !is_delete) return std::nullopt;
+  const auto stored_time = edit ? edit : is_delete ? value : std::nullopt;
+  const auto time_ms = stored_time ? stored_time_ms(*stored_time) : std::nullopt;
+  ToldCell told{.cell = {.value = std::string(value.value_or("null")),
+                         .edit_time = std::string(edit.value_or("")),
+                         .stamp_us = row.stamp_us,
+                         .client_id = row.client_id},
+                .time_ms = time_ms.value_or(receipt_time_ms(row.stamp_us))};
+  if (is_delete && !value) told.cell.value = '"' + format_time_ms(told.time_ms) + '"';
+  return told;
 }
 
 }  // namespace
@@ -56,19 +80,30 @@ std::vector<ChangeRow> StoredRows::all() const {
   return rows;
 }
 
-std::vector<ChangeRow> StoredRows::page(const PageQuery& query, bool& has_more) const {
+std::vector<ChangeRow> StoredRows::page(const PageQuery& query, Page& page) const {
   std::vector<ChangeRow> rows;
-  has_more = false;
+  page.has_more = false;
+  page.scanned_up_to_us = query.up_to_us;
   size_t bytes = 0;
+  size_t scanned = 0;
+  int64_t last_scanned_us = query.after_us;
   for (const StoredRow& stored : rows_) {
     if (stored.stamp_us <= query.after_us || stored.stamp_us > query.up_to_us) continue;
+    if (scanned >= scan_rows_max && stored.stamp_us != last_scanned_us) {
+      page.has_more = true;
+      page.scanned_up_to_us = stored.stamp_us - 1;
+      break;
+    }
+    ++scanned;
+    last_scanned_us = stored.stamp_us;
     if (query.exclude_client && stored.client_id == *query.exclude_client) continue;
     if (!query.tables.empty() && std::ranges::count(query.tables, stored.table) == 0) continue;
     const bool tied = !rows.empty() && rows.back().stamp_us == stored.stamp_us;
     const bool full = rows.size() >= query.changes_max ||
                       (!rows.empty() && bytes + stored.data.size() > query.bytes_max);
     if (full && !tied) {
-      has_more = true;
+      page.has_more = true;
+      page.scanned_up_to_us = rows.back().stamp_us;
       break;
     }
     bytes += stored.data.size();
@@ -81,15 +116,15 @@ std::vector<std::optional<StoredCell>> StoredRows::cells(const LookupQuery& quer
   std::vector<std::optional<StoredCell>> cells(query.cells.size());
   for (size_t i = 0; i < query.cells.size(); ++i) {
     const CellName& cell = query.cells[i];
+    bool has_asked_time = false;
     for (const StoredRow& stored : rows_) {
       if (stored.table != cell.table || stored.record != cell.record) continue;
-      const auto value = member_of(stored.data, cell.field);
-      if (!value) continue;
-      cells[i] = StoredCell{
-          .value = std::string(*value),
-          .edit_time = std::string(member_of(stored.field_timestamps, cell.field).value_or("")),
-          .stamp_us = stored.stamp_us,
-          .client_id = stored.client_id};
+      std::optional<ToldCell> told = told_cell(stored, cell.field);
+      if (!told) continue;
+      const bool is_asked = told->time_ms == cell.time_ms;
+      if (has_asked_time && !is_asked) continue;
+      has_asked_time = is_asked;
+      cells[i] = std::move(told->cell);
     }
   }
   return cells;

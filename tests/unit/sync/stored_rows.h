@@ -1,6 +1,8 @@
 // sync_changes in memory: what the store would answer, for tests.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,12 +36,15 @@ struct StoredRow {
 class StoredRows {
  public:
   void add(const ChangeRow& row) { rows_.push_back(StoredRow::of(row)); }
+  // How many rows a page looks at, those that it leaves out among them; at least one. A real store
+  // has such a bound, so that a page may come back empty and not be the last.
+  size_t scan_rows_max = SIZE_MAX;
   [[nodiscard]] size_t size() const { return rows_.size(); }
   [[nodiscard]] const StoredRow& operator[](size_t i) const { return rows_[i]; }
 
   [[nodiscard]] std::vector<ChangeRow> all() const;
-  // As StorePort::read_page; sets `has_more`.
-  [[nodiscard]] std::vector<ChangeRow> page(const PageQuery& query, bool& has_more) const;
+  // As StorePort::read_page; sets all of `page` but its rows.
+  [[nodiscard]] std::vector<ChangeRow> page(const PageQuery& query, Page& page) const;
   // As StorePort::lookup.
   [[nodiscard]] std::vector<std::optional<StoredCell>> cells(const LookupQuery& query) const;
   [[nodiscard]] std::vector<ChangeRow> inserts(const LookupQuery& query) const;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
 #include <string>
 
 #include "json_tree.h"
@@ -18,9 +21,8 @@ StreamName name_of(int i) {
   return {.user_id = "user" + std::to_string(i), .app_id = "app"};
 }
 
-const Cell* cell_of(const Stream& stream, std::string_view field) {
-  const auto found = stream.cells.find(cell_key("t", "r", field));
-  return found == stream.cells.end() ? nullptr : &found->second;
+std::optional<Cell> cell_of(const Stream& stream, std::string_view field) {
+  return stream.cells.find(cell_key("t", "r", field));
 }
 
 ChangeRow row_of(Op op, std::string_view data, std::string_view timestamps,
@@ -38,7 +40,7 @@ TEST(StreamApply, HoldsTheWinnerOfEachField) {  // PROTOCOL 5.1, 5.2
   Stream stream(name_of(1));
   stream.apply(row_of(Op::kUpdate, "",
                       R"({"f": "2024-01-01T10:00:00.000Z", "g": "2024-01-01T12:00:00.001Z"})"));
-  ASSERT_NE(cell_of(stream, "f"), nullptr);
+  ASSERT_TRUE(cell_of(stream, "f"));
   EXPECT_EQ(cell_of(stream, "f")->time_ms, kTenMs);
   EXPECT_EQ(cell_of(stream, "f")->client, client_hash("a"));
   EXPECT_FALSE(cell_of(stream, "f")->receipt_timed);
@@ -57,11 +59,11 @@ TEST(StreamApply, UnderstandsOddRows) {  // PROTOCOL 4.3
                       R"({"object": {"at": "2024-01-01T10:00:00Z"}, "bad": "soon", "no": null})"));
   EXPECT_EQ(cell_of(stream, "object")->time_ms, kTenMs);
   for (const char* field : {"plain", "bad", "no"}) {
-    ASSERT_NE(cell_of(stream, field), nullptr) << field;
+    ASSERT_TRUE(cell_of(stream, field)) << field;
     EXPECT_EQ(cell_of(stream, field)->time_ms, kReceiptMs) << field;
     EXPECT_TRUE(cell_of(stream, field)->receipt_timed) << field;
   }
-  EXPECT_EQ(cell_of(stream, "id"), nullptr);
+  EXPECT_FALSE(cell_of(stream, "id"));
 }
 
 TEST(StreamApply, TakesADeleteAsAnEditOfDeletedAt) {  // PROTOCOL 2.8
@@ -77,7 +79,7 @@ TEST(StreamApply, TakesADeleteAsAnEditOfDeletedAt) {  // PROTOCOL 2.8
                                    {R"({"deletedAt": null})", "null", kReceiptMs}}) {
     Stream stream(name_of(1));
     stream.apply(row_of(Op::kDelete, test.data, test.timestamps));
-    ASSERT_NE(cell_of(stream, "deletedAt"), nullptr);
+    ASSERT_TRUE(cell_of(stream, "deletedAt"));
     EXPECT_EQ(cell_of(stream, "deletedAt")->time_ms, test.time_ms);
   }
 }
@@ -85,37 +87,61 @@ TEST(StreamApply, TakesADeleteAsAnEditOfDeletedAt) {  // PROTOCOL 2.8
 TEST(StreamApply, UnescapesFieldNames) {
   Stream stream(name_of(1));
   stream.apply(row_of(Op::kUpdate, "", R"({"q\"\\": "2024-01-01T10:00:00.000Z"})"));
-  EXPECT_NE(cell_of(stream, "q\"\\"), nullptr);
+  EXPECT_TRUE(cell_of(stream, "q\"\\"));
 }
 
-TEST(StreamHasNews, IsTrueWhereAnotherClientWroteAfterTheCursor) {
+TEST(NewestWritesTest, ThereIsNewsWhereAnotherClientWroteAfterTheCursor) {
   Stream stream(name_of(1));
   stream.apply(row_of(Op::kUpdate, "{}", "{}", "a", 100));
   stream.apply(row_of(Op::kUpdate, "{}", "{}", "b", 200));
   stream.apply(row_of(Op::kUpdate, "{}", "{}", "a", 150));
-  stream.state = Stream::State::kReady;
-  EXPECT_TRUE(stream.has_news(199, std::nullopt));
-  EXPECT_FALSE(stream.has_news(200, std::nullopt));
-  EXPECT_TRUE(stream.has_news(199, client_hash("a")));
-  EXPECT_FALSE(stream.has_news(150, client_hash("b")));
-  EXPECT_TRUE(stream.has_news(149, client_hash("b")));
-  EXPECT_TRUE(stream.has_news(0, client_hash("nobody")));
+  EXPECT_TRUE(stream.newest.has_news(199, std::nullopt));
+  EXPECT_FALSE(stream.newest.has_news(200, std::nullopt));
+  EXPECT_TRUE(stream.newest.has_news(199, client_hash("a")));
+  EXPECT_FALSE(stream.newest.has_news(150, client_hash("b")));
+  EXPECT_TRUE(stream.newest.has_news(149, client_hash("b")));
+  EXPECT_TRUE(stream.newest.has_news(0, client_hash("nobody")));
+}
+
+// Against every write remembered.
+TEST(NewestWritesTest, ItKnowsWhatAllWritesTell) {
+  std::mt19937_64 random(std::random_device{}());
+  for (int run = 0; run < 200; ++run) {
+    NewestWrites newest;
+    std::map<uint64_t, int64_t> by_client;
+    for (int i = 0; i < 12; ++i) {
+      const uint64_t client = 1 + random() % 4;
+      const auto stamp_us = static_cast<int64_t>(1 + random() % 30);
+      newest.note(client, stamp_us);
+      by_client[client] = std::max(by_client[client], stamp_us);
+      for (uint64_t asking = 1; asking <= 5; ++asking) {
+        for (int64_t since_us = 0; since_us <= 30; ++since_us) {
+          const bool expected = std::ranges::any_of(by_client, [&](const auto& wrote) {
+            return wrote.first != asking && wrote.second > since_us;
+          });
+          ASSERT_EQ(newest.has_news(since_us, asking), expected);
+        }
+      }
+    }
+  }
 }
 
 TEST(StreamForget, LeavesNothing) {
   Stream stream(name_of(1));
   stream.apply(row_of(Op::kUpdate, "", R"({"f": "2024-01-01T10:00:00.000Z"})"));
   stream.state = Stream::State::kReady;
-  stream.forget();
+  stream.newest.note(1, 100);
+  stream.forget(200);
   EXPECT_EQ(stream.state, Stream::State::kEmpty);
-  EXPECT_TRUE(stream.cells.empty());
-  EXPECT_TRUE(stream.newest_by_client.empty());
+  EXPECT_TRUE(stream.cells.size() == 0);
+  EXPECT_FALSE(stream.newest.has_news(0, std::nullopt));
+  EXPECT_EQ(stream.tail.start_us(), 200);
 }
 
 class StreamCacheTest : public ::testing::Test {
  protected:
   // Room for three streams without cells.
-  static size_t three_streams() { return 3 * Stream(name_of(1)).bytes() + 10; }
+  static size_t three_streams() { return 3 * Stream(name_of(1)).bytes() + 100; }
 
   Stream& add(int i) {
     Stream& stream = cache_.get(name_of(i));
@@ -124,8 +150,10 @@ class StreamCacheTest : public ::testing::Test {
   }
   bool holds(int i) { return held_.find(name_of(i)) != nullptr; }
 
+  ManualClock clock_;
+  Stamps stamps_{clock_};
   Metrics metrics_;
-  StreamCache cache_{three_streams(), metrics_};
+  StreamCache cache_{three_streams(), stamps_, metrics_};
   StreamCache& held_ = cache_;
 };
 
@@ -169,15 +197,15 @@ TEST_F(StreamCacheTest, CountsWhatAStreamGrewBy) {
   const size_t before = cache_.bytes();
   stream.busy = true;
   for (int i = 0; i < 1'000; ++i) {
-    stream.cells[cell_key("t", std::to_string(i), "f")] = {};
+    stream.cells.set(cell_key("t", std::to_string(i), "f"), {});
   }
   cache_.account(stream);
-  EXPECT_GT(cache_.bytes(), before + 1'000 * sizeof(CellMap::value_type));
+  EXPECT_GT(cache_.bytes(), before + 1'000 * 32);
   EXPECT_TRUE(holds(1));
   stream.busy = false;
   cache_.account(stream);
   EXPECT_FALSE(holds(1));
-  EXPECT_EQ(cache_.bytes(), 0u);
+  EXPECT_LT(cache_.bytes(), 100u);
 }
 
 }  // namespace

@@ -1,0 +1,63 @@
+#include "answer_body.h"
+
+#include "change_format.h"
+#include "mana_sync/base/check.h"
+#include "mana_sync/base/limits.h"
+#include "mana_sync/base/timestamp.h"
+
+namespace mana_sync::sync {
+
+void AnswerBody::separate() {
+  if (count_ > 0) text_.own() += ',';
+}
+
+void AnswerBody::add(const ChangeRow& row) {
+  separate();
+  append_change(text_.own(), row);
+  ++count_;
+}
+
+void AnswerBody::add(SharedBytes run, size_t changes) {
+  separate();
+  if (run.bytes.size() <= limits::kSmallOutputBytes) {
+    text_.own() += run.bytes;
+  } else {
+    text_.append(std::move(run));
+  }
+  count_ += changes;
+}
+
+void AnswerBody::shrink(size_t bytes, size_t count) {
+  std::string& text = text_.own();
+  text.resize(text.size() - (this->bytes() - bytes));
+  MANA_CHECK(text_.splices().empty() || text_.splices().back().at <= text.size());
+  count_ = count;
+}
+
+void AnswerBody::add_correction(const ChangeRow& row) {
+  if (!corrections_.empty()) corrections_ += ',';
+  append_change(corrections_, row);
+}
+
+void AnswerBody::shrink_corrections(size_t bytes) {
+  corrections_.resize(corrections_.size() - (this->bytes() - bytes));
+}
+
+GatheredText AnswerBody::finish(std::string_view conflicts, int64_t synced_until_us,
+                                bool has_more) && {
+  if (!corrections_.empty()) {
+    if (count_ > 0) corrections_ += ',';
+    text_.insert(kBegin.size(), corrections_);
+  }
+  std::string& end = text_.own();
+  end += "],\"conflicts\":[";
+  end += conflicts;
+  end += "],\"syncedUntil\":\"";
+  append_cursor_us(end, synced_until_us);
+  end += '"';
+  if (has_more) end += ",\"hasMore\":true";
+  end += '}';
+  return std::move(text_);
+}
+
+}  // namespace mana_sync::sync

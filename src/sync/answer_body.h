@@ -1,0 +1,41 @@
+// The body of a 200 to a push or a pull (PROTOCOL §2, §3), piece by piece.
+#pragma once
+
+#include "mana_sync/base/gathered_text.h"
+#include "mana_sync/sync/store_port.h"
+
+namespace mana_sync::sync {
+
+class AnswerBody {
+ public:
+  void add(const ChangeRow& row);
+  // Changes as they are sent, a comma between two.
+  void add(SharedBytes run, size_t changes);
+
+  // A correction. All of them stand before the changes, so that of two that tell of one cell in the
+  // same millisecond the newer one, a change, is applied last (PROTOCOL 5.2, 5.6).
+  void add_correction(const ChangeRow& row);
+
+  // Of what was added so far.
+  [[nodiscard]] size_t bytes() const { return text_.size() + corrections_.size() - kBegin.size(); }
+  [[nodiscard]] size_t count() const { return count_; }
+  // Take back what was added since it had `bytes` (and `count`). REQUIRES: all of that were rows;
+  // for the second, corrections.
+  void shrink(size_t bytes, size_t count);
+  void shrink_corrections(size_t bytes);
+
+  // `conflicts`: entries with commas between them.
+  [[nodiscard]] GatheredText finish(std::string_view conflicts, int64_t synced_until_us,
+                                    bool has_more) &&;
+
+ private:
+  static constexpr std::string_view kBegin = "{\"serverChanges\":[";
+
+  void separate();
+
+  GatheredText text_{std::string(kBegin)};
+  std::string corrections_;
+  size_t count_ = 0;  // without corrections
+};
+
+}  // namespace mana_sync::sync
