@@ -1,4 +1,4 @@
-# Shared by tools/run and tools/test, which source it. Sets `root`, the checkout.
+# Shared by tools/run, tools/test and tools/bench, which source it. Sets `root`, the checkout.
 # shellcheck shell=bash disable=SC2034
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 
@@ -9,7 +9,7 @@ die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 run_packages=(
   g++ meson ninja-build pkg-config python3 curl ca-certificates postgresql
   liburing-dev node-llhttp libpq-dev libsimdjson-dev libsodium-dev libmimalloc-dev libabsl-dev
-  libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev
+  libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev
 )
 # What the tests need beside.
 test_packages=(libgtest-dev libgmock-dev nodejs)
@@ -59,4 +59,38 @@ configure_build() {
     meson setup --reconfigure "$dir" "$root" "$@"
   fi
   echo "$options" >"$dir/.options"
+}
+
+server_pid=
+
+# start_server BINARY LOG: with the environment as it is; returns when /health says 200. Sets
+# `server_pid` and `url`. Whoever calls it has a trap that calls stop_server.
+start_server() {
+  local port
+  : >"$2"
+  # Should we be killed outright, the kernel ends the server. Descriptor 9 is a caller's lock.
+  setpriv --pdeathsig TERM "$1" 2>"$2" 9>&- &
+  server_pid=$!
+  for _ in $(seq 600); do
+    kill -0 "$server_pid" 2>/dev/null || break
+    port=$(sed -n 's/.*"event":"listening".*"port":\([0-9]*\).*/\1/p' "$2")
+    url=http://127.0.0.1:$port
+    if [ -n "$port" ] && curl -fs -o /dev/null "$url/health"; then return; fi
+    sleep 0.1
+  done
+  cat "$2" >&2
+  die "the server ended, or was not ready after a minute"
+}
+
+# Ends the server, if one runs; waits for its end, which is forced after 15 seconds.
+stop_server() {
+  [ -n "$server_pid" ] || return 0
+  kill -TERM "$server_pid" 2>/dev/null || true
+  for _ in $(seq 150); do
+    kill -0 "$server_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -KILL "$server_pid" 2>/dev/null || true
+  wait "$server_pid" 2>/dev/null || true
+  server_pid=
 }

@@ -1,0 +1,20 @@
+// Why a WebSocket is closed (RFC 6455 §7.4), as the server says it.
+#pragma once
+
+#include <cstdint>
+
+namespace mana_sync::ws {
+
+enum class CloseCode : uint16_t {
+  kNormal = 1000,
+  kGoingAway = 1001,
+  kProtocolError = 1002,
+  kUnsupportedData = 1003,
+  kInvalidText = 1007,
+  kPolicyViolation = 1008,
+  kTooBig = 1009,
+  kInternalError = 1011,
+  kTryAgainLater = 1013,  // IANA's registry
+};
+
+}  // namespace mana_sync::ws
