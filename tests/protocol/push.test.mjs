@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import {after} from 'node:test';
 
 import {at, beginning, insert, recordOf, remove, update} from './support/client.mjs';
+import {forgetAll, mebibyte} from './support/memory.mjs';
 import {Server} from './support/server.mjs';
 import {fresh, test} from './support/wait.mjs';
 
@@ -15,7 +16,6 @@ const {database} = server;
 await database.run(
     `ALTER TABLE sync_changes ADD CONSTRAINT no_poison CHECK (record_id NOT LIKE 'poison%')`);
 const idsOf = (answer) => answer.serverChanges.map((change) => change.id);
-const mebibyte = 1 << 20;
 
 test('2.1 all or nothing: a third change that PostgreSQL refuses stores none', async () => {
   const client = server.client();
@@ -56,9 +56,7 @@ test('2.1 all that has something to store is stored in one transaction', async (
 test('2.1 a refused push takes no other down that was pushed at the same time', async () => {
   const first = server.client();
   const good = [...Array(8).keys()].map((i) => [first.other(), `good-${i}`]);
-  const bad = {
-    changes: [insert('x', {createdAt: at()}), update('poison', {title: ['y', at()]})]
-  };
+  const bad = {changes: [insert('x', {createdAt: at()}), update('poison', {title: ['y', at()]})]};
   const answers = await Promise.all([
     ...good.map(([client, id]) => client.push(insert(id, {createdAt: at()}))), first.refused(bad),
     first.other().refused(bad),
@@ -154,9 +152,7 @@ test('2.2 a repeat over an eviction stores nothing', async () => {
       update('a', {title: ['y', at(1)]})
     ];
     await client.push(changes);
-    for (let i = 0; i < 8; i += 1) {
-      await small.client().push(insert('big', {text: 'x'.repeat(mebibyte / 2), createdAt: at()}));
-    }
+    await forgetAll(small);
     assert.deepEqual((await client.push(changes)).conflicts, []);
     assert.equal(await small.database.count(client.user), 3);
   } finally {

@@ -1,5 +1,6 @@
 // Clients that write without pause, and clients that follow them by cursor and keep count.
 import assert from 'node:assert/strict';
+import {setTimeout as pause} from 'node:timers/promises';
 
 import {beginning, insert} from './client.mjs';
 import {fresh} from './wait.mjs';
@@ -104,4 +105,33 @@ export function assertOnceEach(seen, expected, who) {
       },
       {missing: [], twice: [], missed: 0, repeated: 0}, who);
   assert.equal(times.size, expected.length, `${who}: nothing else`);
+}
+
+// Writers push for `seconds` while three clients follow them in different ways; each follower must
+// have got every change once.
+export async function followed(server, writerCount, seconds) {
+  const first = server.client();
+  const writers = [...Array(writerCount).keys()].map(
+      (i) => new Writer(first.other(), {table: i % 4 === 3 ? 'notes' : 'todos'}));
+  const followers = {
+    'pages of 10': new Follower(first.other(), {collection: 'todos', limit: 10}),
+    'all tables': new Follower(first.other(), {collections: '*', limit: 10}),
+    'full pages': new Follower(first.other(), {collections: '*'}),
+  };
+  const running = Promise.all(writers.map((writer) => writer.run()));
+  // The load's length; nothing below depends on how far it came.
+  await Promise.race([pause(seconds * 1000), running]);
+  for (const writer of writers) writer.stopped = true;
+  await running;
+  for (const follower of Object.values(followers)) await follower.finish();
+
+  const todos =
+      writers.filter((writer) => writer.table === 'todos').flatMap((writer) => writer.acknowledged);
+  const all = writers.flatMap((writer) => writer.acknowledged);
+  assert.ok(all.length > writerCount, 'something was written');
+  assertOnceEach(followers['pages of 10'].seen, todos, 'the follower with pages of 10');
+  assertOnceEach(followers['all tables'].seen, all, 'the follower of all tables');
+  assertOnceEach(followers['full pages'].seen, all, 'the follower with full pages');
+  assert.equal(await server.database.count(first.user), all.length);
+  return {writers, all};
 }

@@ -138,4 +138,14 @@ export class Server {
   request(options) { return request({port: this.port, ...options}); }
 
   get(path, headers = {}) { return this.request({path, headers}); }
+
+  // What /metrics says, as numbers: {'name{label="x"}': 1}.
+  async metrics() {
+    const lines = (await this.get('/metrics')).text.split('\n');
+    const samples = lines.filter((line) => line && !line.startsWith('#'));
+    return Object.fromEntries(samples.map((line) => {
+      const end = line.lastIndexOf(' ');
+      return [line.slice(0, end), Number(line.slice(end + 1))];
+    }));
+  }
 }
