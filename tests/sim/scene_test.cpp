@@ -1,0 +1,140 @@
+// What the simulator found, each as a scene of its own.
+#include <gtest/gtest.h>
+
+#include "stage.h"
+
+namespace mana_sync::sim {
+namespace {
+
+class SceneTest : public ::testing::Test {
+ protected:
+  // Everybody pushes and pulls; then everybody sees the same.
+  void expect_all_see(const std::string& value) {
+    for (int round = 0; round < 2; ++round) {
+      for (const char* client_id : {"a", "b", "c"}) stage_.syncs(client_id);
+    }
+    for (const char* client_id : {"a", "b", "c"}) {
+      EXPECT_EQ(stage_.seen_by(client_id), '"' + value + '"') << client_id;
+    }
+  }
+
+  // The time of the only cell that the push was answered with for its author, from the beginning.
+  static int64_t sent_back_ms(const Stage::Sent& push) {
+    for (const SentChange& change : push.answer->changes) {
+      for (const SentField& field : change.fields) {
+        if (field.value.starts_with("\"a")) return *field.time_ms - Stage::kBeginMs;
+      }
+    }
+    ADD_FAILURE() << "nothing is sent back";
+    return 0;
+  }
+
+  Stage stage_;
+};
+
+TEST_F(SceneTest, OwnLaterEditOfAPushIsNotSentBackOverWhatIsTypedInItsMillisecond) {  // 5.6
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  stage_.types("a", "a1", 5);  // loses
+  stage_.types("a", "a2", 20);
+  const auto push = stage_.sends("a");
+  stage_.types("a", "a3", 20);
+  stage_.settle();
+  stage_.gets_answer("a", push);
+  expect_all_see("a3");
+}
+
+// The first correction (5.9) overwrites what was typed meanwhile.
+TEST_F(SceneTest, WhatIsTypedAfterAContestedInsertIsKept) {  // 5.8, 5.9
+  stage_.pass_ms(1'000);
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  stage_.creates_without_time("a", "a1", 0);
+  const auto push = stage_.sends("a");
+  stage_.types("a", "a2", 20);
+  stage_.settle();
+  stage_.gets_answer("a", push);
+  expect_all_see("a2");
+}
+
+TEST_F(SceneTest, WhatIsTypedAfterAContestedInsertIsKept_OverARestart) {  // 5.8, 5.9
+  stage_.pass_ms(1'000);
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  stage_.creates_without_time("a", "a1", 0);
+  const auto push = stage_.sends("a");
+  stage_.types("a", "a2", 20);
+  stage_.settle();
+  stage_.gets_answer("a", push);
+  stage_.restart_server();
+  expect_all_see("a2");
+}
+
+// The author holds the other's value, and the answer that says otherwise (5.9) was lost.
+TEST_F(SceneTest, AContestedInsertIsSentBackAgainWhenItsAnswerWasLost) {  // 2.2, 5.9
+  stage_.pass_ms(1'000);
+  stage_.creates_without_time("a", "a1", 0);
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  const auto push = stage_.sends("a");
+  stage_.settle();
+  stage_.loses_answer("a", push);
+  stage_.pass_ms(10);
+  stage_.syncs("a");
+  expect_all_see("a1");
+}
+
+TEST_F(SceneTest, AContestedInsertIsSentBackAgainWhenItsAnswerWasLost_OverARestart) {  // 2.2, 5.9
+  stage_.pass_ms(1'000);
+  stage_.creates_without_time("a", "a1", 0);
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  const auto push = stage_.sends("a");
+  stage_.settle();
+  stage_.loses_answer("a", push);
+  stage_.restart_server();
+  stage_.pass_ms(10);
+  stage_.syncs("a");
+  expect_all_see("a1");
+}
+
+// Each is sent back with the same time, and overwrites the next.
+TEST_F(SceneTest, WhatIsTypedInTheMillisecondOfAContestedReceiptIsKept) {  // 5.2, 5.9
+  stage_.pass_ms(1'000);
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  stage_.creates_without_time("a", "a1", 0);
+  auto push = stage_.sends("a");
+  stage_.settle();
+  const int64_t receipt_ms = sent_back_ms(*push);
+  for (const char* value : {"a2", "a3"}) {
+    stage_.types("a", value, receipt_ms);
+    stage_.gets_answer("a", push);
+    stage_.pass_ms(10);
+    push = stage_.sends("a");
+    stage_.settle();
+  }
+  stage_.gets_answer("a", push);
+  expect_all_see("a3");
+}
+
+// The correction was looked up when there was only b1, and the delta has b2.
+TEST_F(SceneTest, ACorrectionDoesNotUndoWhatItsOwnAnswerBrings) {  // 5.6
+  stage_.types("b", "b1", 20);
+  stage_.syncs("b");
+  stage_.syncs("a");
+  stage_.types("a", "a1", 10);  // loses
+  const auto push = stage_.sends("a");
+  stage_.settle_but_oldest_call();
+  stage_.oldest_call_happens();
+  stage_.types("b", "b2", 20);
+  const auto other = stage_.sends("b");
+  stage_.settle_but_oldest_call();
+  stage_.settle();
+  stage_.gets_answer("a", push);
+  stage_.gets_answer("b", other);
+  expect_all_see("b2");
+}
+
+}  // namespace
+}  // namespace mana_sync::sim
