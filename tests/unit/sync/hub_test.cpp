@@ -1,0 +1,174 @@
+#include "mana_sync/sync/hub.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace mana_sync::sync {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const StreamName kTodo{.user_id = "user", .app_id = "todo"};
+const StreamName kChat{.user_id = "user", .app_id = "chat"};
+
+class HubTest : public ::testing::Test {
+ protected:
+  struct Listener final : Subscriber {
+    void on_notified() override {
+      ++calls;
+      if (then) then();
+    }
+    int calls = 0;
+    std::function<void()> then;
+    SubscriptionId id;
+  };
+
+  void listen(Listener& listener, std::optional<std::string> app = "todo", std::string client = {},
+              std::string user = "user") {
+    listener.id = hub_.subscribe(
+        {.user_id = std::move(user), .app_id = std::move(app), .client_id = std::move(client)},
+        listener);
+  }
+  void publish(const StreamName& stream, std::string_view client,
+               const std::vector<std::string>& tables) {
+    std::vector<ChangeRow> rows;
+    for (const std::string& table : tables) rows.push_back({.table = table, .client_id = client});
+    hub_.publish(stream, rows);
+  }
+  std::vector<std::string> messages(const Listener& listener) {
+    std::vector<std::string> texts;
+    for (const auto& notice : hub_.take(listener.id)) texts.push_back(notice->message);
+    return texts;
+  }
+  static std::string message(std::string_view app, std::string_view tables) {
+    return "{\"type\":\"sync-available\",\"appId\":\"" + std::string(app) + "\",\"tables\":[" +
+           std::string(tables) + "]}";
+  }
+
+  Metrics metrics_;
+  Hub hub_{metrics_};
+};
+
+TEST_F(HubTest, ACommitIsToldAtTheDrainWithItsTablesSortedAndUnique) {  // PROTOCOL 6.1
+  Listener listener;
+  listen(listener);
+  publish(kTodo, "a", {"z", "b", "z", "b"});
+  EXPECT_EQ(listener.calls, 0);
+  hub_.drain();
+  EXPECT_EQ(listener.calls, 1);
+  EXPECT_THAT(messages(listener), ElementsAre(message("todo", R"("b","z")")));
+  hub_.drain();
+  EXPECT_EQ(listener.calls, 1);
+}
+
+TEST_F(HubTest, AllOfATickComesInOneCall) {
+  Listener listener;
+  listen(listener, std::nullopt);
+  publish(kTodo, "a", {"x"});
+  publish(kTodo, "b", {"y", "x"});
+  publish(kChat, "a", {"m"});
+  hub_.drain();
+  EXPECT_EQ(listener.calls, 1);
+  EXPECT_THAT(messages(listener),
+              ElementsAre(message("todo", R"("x","y")"), message("chat", R"("m")")));
+}
+
+TEST_F(HubTest, OnlyTheUserAndTheAppAreTold) {
+  Listener other_app;
+  Listener other_user;
+  listen(other_app, "chat");
+  listen(other_user, std::nullopt, "", "stranger");
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_EQ(other_app.calls, 0);
+  EXPECT_EQ(other_user.calls, 0);
+}
+
+TEST_F(HubTest, AClientIsNotWokenByItsOwnPushes) {  // PROTOCOL 6.1
+  Listener own;
+  Listener nameless;
+  listen(own, "todo", "a");
+  listen(nameless, "todo");
+  publish(kTodo, "a", {"mine"});
+  hub_.drain();
+  EXPECT_EQ(own.calls, 0);
+  EXPECT_EQ(nameless.calls, 1);
+  publish(kTodo, "a", {"mine"});
+  publish(kTodo, "b", {"theirs"});
+  hub_.drain();
+  EXPECT_THAT(messages(own), ElementsAre(message("todo", R"("theirs")")));
+  EXPECT_THAT(messages(nameless), ElementsAre(message("todo", R"("mine","theirs")")));
+}
+
+TEST_F(HubTest, WhatIsNotTakenMerges) {  // PROTOCOL 6.2
+  Listener slow;
+  listen(slow, std::nullopt);
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  for (int i = 0; i < 1'000; ++i) {
+    publish(kTodo, "a", {i % 2 == 0 ? "x" : "y"});
+    publish(kChat, "a", {"m"});
+    hub_.drain();
+  }
+  EXPECT_EQ(slow.calls, 1);  // it knows that something waits
+  EXPECT_THAT(messages(slow),
+              ElementsAre(message("todo", R"("x","y")"), message("chat", R"("m")")));
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_EQ(slow.calls, 2);
+}
+
+TEST_F(HubTest, ManyListenersShareOneNotice) {
+  std::vector<Listener> listeners(100);
+  for (Listener& listener : listeners) listen(listener);
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  const auto first = hub_.take(listeners[0].id);
+  for (size_t i = 1; i < listeners.size(); ++i) {
+    EXPECT_EQ(hub_.take(listeners[i].id)[0], first[0]);
+  }
+}
+
+TEST_F(HubTest, SubscribersMayComeAndGoFromWithinACall) {
+  Listener first;
+  Listener second;
+  Listener third;
+  listen(first);
+  listen(second);
+  first.then = [&] {
+    hub_.unsubscribe(second.id);
+    listen(third);
+    publish(kTodo, "a", {"again"});
+  };
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_EQ(first.calls, 1);
+  EXPECT_EQ(second.calls, 0);
+  EXPECT_EQ(third.calls, 0);
+  hub_.drain();
+  EXPECT_EQ(third.calls, 1);
+  first.then = [&] { hub_.unsubscribe(first.id); };
+  static_cast<void>(hub_.take(first.id));
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_EQ(hub_.user_count(), 1u);
+  hub_.unsubscribe(third.id);
+  EXPECT_EQ(hub_.user_count(), 0u);
+}
+
+TEST_F(HubTest, WithoutListenersNothingIsGathered) {
+  publish(kTodo, "a", {"x"});
+  Listener late;
+  listen(late);
+  hub_.drain();
+  EXPECT_EQ(late.calls, 0);
+  EXPECT_THAT(messages(late), IsEmpty());
+}
+
+}  // namespace
+}  // namespace mana_sync::sync
