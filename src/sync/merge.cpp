@@ -102,7 +102,7 @@ class Merger {
     const size_t first_ordinal = ordinal_ + 1;
     ordinal_ += change.edits.size();
     const bool timeless_insert = is_timeless_insert(change);
-    if (timeless_insert && is_repeated_insert(change, index)) return dispute_repeated_insert(index);
+    if (timeless_insert && is_repeated_insert(change, index)) return note_repeated_insert(index);
 
     if (!stamp_) stamp_ = stamps_.next();
     receipt_ms_ = receipt_time_ms(*stamp_);
@@ -125,7 +125,7 @@ class Merger {
           if (as_sent) note_loss(index, i, candidate);
           break;
         case Verdict::kRepeat:
-          dispute_repeated(index, candidate.edit->field, candidate.key);
+          note_repeat(index, candidate.edit->field, candidate.key);
           break;
       }
     }
@@ -230,9 +230,8 @@ class Merger {
     Cell cell{candidate.time_ms, client_, candidate.value_hash, candidate.time_ms == receipt_ms_};
     cell.sends_back = sends_back(cell, winner);
     cells_.set(candidate.key, cell);
-    const bool ties_with_receipt =
-        winner && winner->receipt_timed && winner->time_ms == candidate.time_ms;
-    candidate.goes_back = cell.sends_back && (cell.receipt_timed || ties_with_receipt);
+    const bool is_tie = winner && winner->time_ms == candidate.time_ms;
+    candidate.goes_back = cell.sends_back && (cell.receipt_timed || is_tie);
     repeated_up_to_.erase(candidate.key);  // what follows is judged against the new winner
     return Verdict::kWins;
   }
@@ -264,17 +263,22 @@ class Merger {
     return found->second;
   }
 
-  // What went back the first time goes back again: that answer may have been lost.
-  void dispute_repeated(size_t change, std::string_view field, const CellKey& key) {
+  // What went back the first time goes back again: that answer may have been lost. Any other is
+  // like one that wins now.
+  void note_repeat(size_t change, std::string_view field, const CellKey& key) {
     const std::optional<Cell> winner = cells_.find(key);
-    const bool own = winner && winner->client == client_;
-    if (own && winner->receipt_timed && winner->sends_back) dispute(change, field, key);
+    if (!winner || winner->client != client_) return;
+    if (winner->receipt_timed && winner->sends_back) {
+      dispute(change, field, key);
+    } else if (const auto found = disputed_.find(key); found != disputed_.end()) {
+      merged_.disputed[found->second].is_told = false;
+    }
   }
 
-  void dispute_repeated_insert(size_t index) {
+  void note_repeated_insert(size_t index) {
     const Change& change = changeset_.changes[index];
     for (const Edit& edit : change.edits) {
-      dispute_repeated(index, edit.field, cell_key(change.table, change.record, edit.field));
+      note_repeat(index, edit.field, cell_key(change.table, change.record, edit.field));
     }
   }
 

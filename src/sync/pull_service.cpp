@@ -28,11 +28,41 @@ bool holds(const Delta& delta, const StampRange& own, const CorrectedCell& cell)
   return brings(delta, own, cell) && cell.stamp_us <= delta.synced_until_us;
 }
 
-// Adds the winners that the delta does not hold, as far as there is room for them; returns those
-// that are left and that no later page would bring (PROTOCOL 5.6).
+// What the winners that no page brings take in an answer, roughly and never less: the delta leaves
+// them the room, since it can go on in the next page, and they would have to be stored.
+size_t bytes_reserved(const Delta& delta, const PushReport& report) {
+  constexpr size_t kChangeBytes = 160;  // of a change and of a field, beside names and values
+  constexpr size_t kFieldBytes = 90;
+  size_t bytes = 0;
+  for (const Correction& correction : report.corrections) {
+    for (const CorrectedCell& cell : correction.cells) {
+      if (brings(delta, report.own, cell)) continue;
+      bytes += kChangeBytes + correction.table.size() + correction.record.size() + kFieldBytes +
+               cell.field.size() + cell.value.size();
+    }
+  }
+  return bytes;
+}
+
+size_t delta_bytes_max(const Delta& delta, const PushReport& report) {
+  return limits::kAnswerBytesMax -
+         std::min(bytes_reserved(delta, report), limits::kAnswerBytesMax - 1);
+}
+
+// Adds the winners that the delta does not hold, as far as there is room for them, those first that
+// no page brings; returns what is left of these (PROTOCOL 5.6).
 std::vector<Correction> add_corrections(AnswerBody& body, const Delta& delta, PushReport& report) {
   std::vector<Correction> left_over;
   if (kBrokenRule == BrokenRule::kCorrection) return left_over;
+  const auto is_brought = [&](const CorrectedCell& cell) {
+    return brings(delta, report.own, cell);
+  };
+  std::ranges::stable_partition(report.corrections, [&](const Correction& correction) {
+    return !std::ranges::all_of(correction.cells, is_brought);
+  });
+  // A delta of one change is as small as can be: it takes no room from them, so that a repeat of
+  // the push finds room for what there was room for, and has nothing to store (PROTOCOL 2.2).
+  const size_t bytes_max = limits::kAnswerBytesMax + (body.count() == 1 ? body.bytes() : 0);
   for (Correction& correction : report.corrections) {
     std::erase_if(correction.cells,
                   [&](const CorrectedCell& cell) { return holds(delta, report.own, cell); });
@@ -40,10 +70,9 @@ std::vector<Correction> add_corrections(AnswerBody& body, const Delta& delta, Pu
     const size_t bytes = body.bytes();
     std::deque<std::string> texts;
     body.add_correction(correction_row(correction, texts));
-    if (body.bytes() <= limits::kAnswerBytesMax) continue;
+    if (body.bytes() <= bytes_max) continue;
     body.shrink_corrections(bytes);
-    std::erase_if(correction.cells,
-                  [&](const CorrectedCell& cell) { return brings(delta, report.own, cell); });
+    std::erase_if(correction.cells, is_brought);
     if (!correction.cells.empty()) left_over.push_back(std::move(correction));
   }
   return left_over;
@@ -67,7 +96,7 @@ size_t end_of_stamp(std::span<const ChangeRow> rows, size_t begin) {
 // Takes as much of `rows` as an answer may hold (PROTOCOL 2.4, 3.2), and one stamp's at least.
 // Returns how many were taken, with those in `own`, which are not sent.
 size_t add_rows(AnswerBody& body, std::span<const ChangeRow> rows, size_t changes_max,
-                const StampRange& own) {
+                size_t bytes_max, const StampRange& own) {
   size_t taken = 0;
   while (taken < rows.size()) {
     const size_t end = end_of_stamp(rows, taken);
@@ -76,7 +105,7 @@ size_t add_rows(AnswerBody& body, std::span<const ChangeRow> rows, size_t change
     for (size_t i = taken; i < end; ++i) {
       if (!own.contains(rows[i].stamp_us)) body.add(rows[i]);
     }
-    const bool too_much = body.count() > changes_max || body.bytes() > limits::kAnswerBytesMax;
+    const bool too_much = body.count() > changes_max || body.bytes() > bytes_max;
     if (count > 0 && too_much) {
       body.shrink(bytes, count);
       break;
@@ -144,20 +173,22 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   from_store_.add();
   cache_.count(false);
   const size_t changes_max = request.changes_max;
+  const size_t bytes_max =
+      delta_bytes_max({range.since_us, range.settled_us, false, request.exclude_client}, report);
   PageQuery query{.stream = std::move(request.stream),
                   .tables = std::move(request.tables),
                   .after_us = range.since_us,
                   .up_to_us = range.settled_us,
                   .exclude_client = request.exclude_client,
                   .changes_max = changes_max,
-                  .bytes_max = limits::kAnswerBytesMax};
+                  .bytes_max = bytes_max};
   store_.read_page(
       std::move(query),
-      [range, changes_max, client = std::move(request.exclude_client), report = std::move(report),
-       done = std::move(done)](Result<Page> page) mutable {
+      [range, changes_max, bytes_max, client = std::move(request.exclude_client),
+       report = std::move(report), done = std::move(done)](Result<Page> page) mutable {
         if (!page) return done(std::unexpected(std::move(page.error())));
         AnswerBody body;
-        const size_t taken = add_rows(body, page->rows, changes_max, report.own);
+        const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
         const bool all_taken = taken == page->rows.size();
         const bool has_more = page->has_more || !all_taken;
         // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
@@ -181,7 +212,7 @@ std::optional<Answered> PullService::from_memory(const PullRequest& request, con
          .exclude_client = client,
          .exclude = report.own,
          .changes_max = request.changes_max,
-         .bytes_max = limits::kAnswerBytesMax},
+         .bytes_max = delta_bytes_max(delta, report)},
         [&](SharedBytes run, size_t changes) { body.add(std::move(run), changes); });
     if (selected.has_more) {
       delta.has_more = true;

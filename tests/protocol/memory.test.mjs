@@ -248,7 +248,7 @@ testWithCache(0, 'without a cache every answer is right', async (server) => {
 
   const answer = await two.push(
       [update('a', {title: ['y', at(5)], m: [1, at()]}), update('timeless', {n: {value: 2}})]);
-  assert.deepEqual(idsOf(answer).slice(0, 3), ['a', 'timeless', 'b']);
+  assert.deepEqual(idsOf(answer).slice(-3), ['a', 'timeless', 'b']);
   assert.deepEqual(answer.conflicts.map(({field}) => field), ['title']);
   assert.equal(recordOf(answer.serverChanges, 'timeless').n, 2, '5.9');
   const late = await two.push(remove('b', at(5)), {since: answer.syncedUntil});

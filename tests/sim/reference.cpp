@@ -35,7 +35,7 @@ void Reference::fold(const CellId& id, CellEntry entry, Journal& journal) {
     const CellEntry& winner = cell.winner();
     const bool same_time = entry.time_ms == winner.time_ms;
     const bool is_correction = entry.client_id.empty() && same_time && entry.value == winner.value;
-    if (is_correction) return;
+    if (is_correction) return cell.stored_corrections.push_back(std::move(entry));
     const bool wins =
         entry.time_ms > winner.time_ms || (same_time && entry.client_id == winner.client_id);
     if (!wins) {

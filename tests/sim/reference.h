@@ -29,9 +29,10 @@ class Reference {
   Reference(const sync::testing::StoredRows& rows, Journal& journal);
 
   struct Cell {
-    // Those that won, when they came; the last one is the winner. A correction that was stored
-    // (PROTOCOL 5.6) says again what stands, and is not among them.
+    // Those that won, when they came; the last one is the winner.
     std::vector<CellEntry> winners;
+    // Corrections that were stored (PROTOCOL 5.6), which said again what stood.
+    std::vector<CellEntry> stored_corrections;
     [[nodiscard]] const CellEntry& winner() const { return winners.back(); }
   };
   [[nodiscard]] const std::map<CellId, Cell>& cells() const { return cells_; }

@@ -80,6 +80,14 @@ TEST_F(CorrectionsTest, AnEditThatItsClientFollowedWithOneThatWonIsOnlyReported)
   EXPECT_THAT(answer.changes, IsEmpty());
 }
 
+TEST_F(CorrectionsTest, SoIsItsRepeat) {  // 2.2, 5.6
+  world_.push_and_settle("a", {update_of("r", timed("f", "1", -10))});
+  const std::vector<std::string> push = {update_of("r", timed("f", "2", -20)),
+                                         update_of("r", timed("f", "3", -5))};
+  world_.push_and_settle("b", push, now());
+  EXPECT_THAT(world_.push_and_settle("b", push, now()).changes, IsEmpty());
+}
+
 TEST_F(CorrectionsTest, ThereIsOneCorrectionForARecordWithEachCellOnce) {  // 5.6
   world_.push_and_settle("a", {update_of("r", timed("f", "1", -1) + "," + timed("g", "1", -2)),
                                update_of("q", timed("f", "1", -3))});
