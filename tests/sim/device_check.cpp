@@ -50,8 +50,10 @@ bool may_differ(const Device& device, const EditLog& edits, const CellId& id,
   if (is_own && is_said_by_server) return true;
   if (local == nullptr) return false;
   // A delete that is taken at its receipt says that time (2.8), and its author another: both say
-  // that the record is deleted.
-  if (is_own && winner.is_delete && winner.is_receipt_timed) return local->value != "null";
+  // that the record is deleted. So does one that met another's of the very same receipt (5.3).
+  if (winner.is_delete && winner.is_receipt_timed && (is_own || local->is_timeless)) {
+    return local->value != "null";
+  }
   if (is_own && was_overtaken_by_correction(cell, *local)) return true;
   if (is_own && was_overwritten_by_own(edits, id, winner, *local)) return true;
   // 5.10: the server never heard this time, which is ahead of it: until real time has caught up
