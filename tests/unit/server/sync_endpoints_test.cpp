@@ -34,6 +34,17 @@ TEST(PullRequest, ASinceThatCannotBeReadIsTheBeginning) {  // PROTOCOL 3.4, 2.5
   }
 }
 
+TEST(PullRequest, TablesAreNamedOnceAndNotWithoutEnd) {  // PROTOCOL 3.3
+  const auto pull = read(pull_of("since=x&collections=b,a,,b"));
+  ASSERT_TRUE(pull);
+  EXPECT_EQ(pull->tables, (std::vector<std::string>{"a", "b"}));
+  std::string many = "since=x&collections=";
+  for (int i = 0; i < 257; ++i) many += "t" + std::to_string(i) + ",";
+  const auto refused = read(pull_of(many));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "collections: at most 256; `*` is all of them");
+}
+
 TEST(PullRequest, TwoClientIdsAreRefused) {  // which one's changes are to be left out?
   http::Request request = pull_of("collection=t&since=x");
   request.headers = {{"X-Client-Id", "a"}, {"x-client-id", "b"}};

@@ -270,6 +270,54 @@ TEST_F(CorrectionsTest, WhatNoAnswerHasRoomForIsStoredAndPagesBringIt) {  // 5.6
   EXPECT_EQ(world_.rows().size(), 7u);
 }
 
+TEST_F(CorrectionsTest, AWinnerThatIsNoneAnyMoreIsNotRestated) {  // 5.2, 5.6
+  // Its successor is as late, or later; either comes in while the first is asked for.
+  for (const int64_t successor_ms : {-10, -5}) {
+    EngineWorld world;
+    const std::string large = '"' + std::string(limits::kAnswerBytesMax, 'x') + '"';
+    world.push_and_settle("b", {update_of("r", timed("f", large, -10))});
+    const int64_t since = world.engine.last_stamp_us();
+    const auto loser = world.push("a", {update_of("r", timed("f", "1", -20))}, since);
+    world.engine.run();
+    const std::vector<std::string> successor = {update_of("r", timed("f", "2", successor_ms))};
+    world.push("b", successor, since);
+    world.store.answer_lookup();
+    world.settle();
+    EXPECT_TRUE(loser->ok());
+    ASSERT_EQ(world.rows().size(), 2u);
+    EXPECT_EQ(world.rows()[1].data, R"({"f":2})");
+    world.engine.grant(kBeginMs * 1'000 + 10, kBeginMs * 2'000);  // all is read again
+    world.push_and_settle("b", successor, since);
+    EXPECT_EQ(world.rows().size(), 2u);  // 2.2
+  }
+}
+
+TEST_F(CorrectionsTest, ACorrectionStandsBeforeANewerWinnerOfItsMillisecond) {  // 5.2, 5.6
+  world_.push_and_settle("b", {update_of("r", timed("f", "1", -10))});
+  const int64_t since = now();
+  const auto loser = world_.push("a", {update_of("r", timed("f", "0", -20))}, since);
+  world_.engine.run();
+  world_.push("b", {update_of("r", timed("f", "2", -10))}, since);
+  world_.engine.run();
+  ASSERT_EQ(world_.store.questions.size(), 1u);
+  ASSERT_EQ(world_.store.commits.size(), 1u);
+  world_.store.answer_commit(CommitOutcome::kCommitted);
+  world_.store.answer_lookup();
+  world_.settle();
+  ASSERT_FALSE(loser->changes.empty());
+  EXPECT_THAT(loser->changes.back(), HasSubstr(field("f", "2", -10)));
+}
+
+TEST_F(CorrectionsTest, ManyEditsLostToOneLargeWinnerCostNoMoreThanTheirOwnSize) {
+  const std::string large = '"' + std::string(1 << 20, 'x') + '"';
+  world_.push_and_settle("a", {update_of("r", timed("f", large, -10))});
+  std::vector<std::string> earlier;
+  for (int i = 0; i < 5'000; ++i) earlier.push_back(update_of("r", timed("f", "1", -20 - i)));
+  const Answer answer = world_.push_and_settle("b", earlier, now());
+  EXPECT_EQ(answer.conflicts.size(), limits::kConflictsMax);
+  EXPECT_EQ(answer.records.size(), 1u);
+}
+
 TEST_F(CorrectionsTest, AFailedLookupAfterTheCommitRefusesAndTheRepeatIsTold) {
   world_.push_and_settle("a", {update_of("r", timed("f", "1", -10))});
   const std::vector<std::string> changes = {

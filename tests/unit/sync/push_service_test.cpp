@@ -115,6 +115,41 @@ TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesABusyStreamReadAgainAfterItsC
   EXPECT_TRUE(first->ok());
 }
 
+TEST_F(PushServiceTest, AnotherLeaseBetweenLookupAndMergeForgetsWhatWasAsked) {  // 2.2
+  const std::vector<std::string> push = {edit_of("r", "1", -10)};
+  world_.push_and_settle("a", push);
+  world_.engine.grant(kBeginMs * 1'000 + 10, kBeginMs * 2'000);
+  const auto again = world_.push("a", push);
+  world_.engine.run();
+  store_.answer_load();
+  world_.engine.run();
+  store_.answer_lookup();
+  world_.engine.grant(kBeginMs * 1'000 + 20, kBeginMs * 2'000);
+  world_.settle();
+  EXPECT_TRUE(again->ok());
+  EXPECT_EQ(world_.rows().size(), 1u);
+}
+
+TEST_F(PushServiceTest, OnlySoManyStreamsAreLoadedAtATime) {
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (size_t i = 0; i < limits::kLoadsAtOnceMax + 3; ++i) {
+    world_.stream.app_id = std::to_string(i);
+    answers.push_back(world_.push("a", {edit_of("r", "1")}));
+    answers.push_back(world_.push("b", {edit_of("q", "1")}));
+  }
+  world_.engine.run();
+  EXPECT_EQ(store_.loads.size(), limits::kLoadsAtOnceMax);
+  EXPECT_EQ(world_.metric("mana_sync_stream_loads_waiting"), 3);
+  store_.fail_load();  // makes room as well
+  EXPECT_EQ(store_.loads.size(), limits::kLoadsAtOnceMax);
+  world_.settle();
+  size_t stored = 0;
+  for (const auto& answer : answers) stored += answer->ok() ? 1 : 0;
+  EXPECT_EQ(stored, answers.size() - 2);
+  EXPECT_EQ(world_.metric("mana_sync_stream_loads_total"),
+            static_cast<int64_t>(limits::kLoadsAtOnceMax + 3));
+}
+
 TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
   warm();
   world_.engine.grant(kBeginMs * 1'000 - 1, kBeginMs * 3'000);
