@@ -6,7 +6,6 @@
 
 #include <charconv>
 #include <cstdlib>
-#include <random>
 #include <string_view>
 
 #include "seed_note.h"
@@ -49,9 +48,9 @@ TEST(SimTest, EverybodyEndsWithTheSame_WhateverGoesWrong_OnTheSameSeedsEachTime)
   run_seeds(1, seed_count());
 }
 
-TEST(SimTest, EverybodyEndsWithTheSame_WhateverGoesWrong_OnNewSeedsEachTime) {  // 5.10, 10.1
-  // Below 2^32, so that it is easily typed.
-  const uint64_t first = number_from("MANA_SYNC_SIM_FIRST_SEED", std::random_device()());
+TEST(SimTest, EverybodyEndsWithTheSame_WhateverGoesWrong_OnSeedsOfOnesChoice) {  // 5.10, 10.1
+  // New ones each time are for `mana-sync-sim --soak`: a test does not fail by chance.
+  const uint64_t first = number_from("MANA_SYNC_SIM_FIRST_SEED", kSeeds + 1);
   fmt::print("seeds from {}\n", first);
   run_seeds(first, seed_count());
 }
