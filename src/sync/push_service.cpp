@@ -289,7 +289,7 @@ void PushService::retry_one_by_one(Stream& stream, UnitInFlight& unit) {
 void PushService::start_lookup(Stream& stream, WaitingPush& push, Unknowns unknowns) {
   lookups_.add();
   LookupQuery query{.stream = stream.name,
-                    .cells = unknowns.cells,
+                    .cells = std::move(unknowns.cells),
                     .client_id = push.changeset.client_id,
                     .records = {}};
   for (const size_t index : unknowns.inserts) {
@@ -311,7 +311,7 @@ void PushService::on_looked_up(Stream& stream, Unknowns unknowns, Result<Lookup>
     return become_idle(stream);
   }
   push.asked = true;
-  for (size_t i = 0; i < unknowns.cells.size(); ++i) {
+  for (size_t i = 0; i < unknowns.cell_keys.size(); ++i) {
     std::optional<Cell> cell = stream.cells.find(unknowns.cell_keys[i]);
     if (!cell || !found->cells[i]) continue;
     cell->value_hash = scratch_.hash_of(found->cells[i]->value);

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "mana_sync/base/gathered_text.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/sync/store_port.h"
