@@ -29,6 +29,28 @@ class SceneTest : public ::testing::Test {
     return 0;
   }
 
+  // `a` inserts, without a time, what `b` has written, and types before it has the answer.
+  void types_after_a_contested_insert() {
+    stage_.pass_ms(1'000);
+    stage_.types("b", "b1", 10);
+    stage_.syncs("b");
+    stage_.creates_without_time("a", "a1", 0);
+    const auto push = stage_.sends("a");
+    stage_.types("a", "a2", 20);
+    stage_.settle();
+    stage_.gets_answer("a", push);
+  }
+  // `a` holds what `b` wrote, and the answer that says otherwise was lost.
+  void loses_the_answer_to_a_contested_insert() {
+    stage_.pass_ms(1'000);
+    stage_.creates_without_time("a", "a1", 0);
+    stage_.types("b", "b1", 10);
+    stage_.syncs("b");
+    const auto push = stage_.sends("a");
+    stage_.settle();
+    stage_.loses_answer("a", push);
+  }
+
   Stage stage_;
 };
 
@@ -46,52 +68,26 @@ TEST_F(SceneTest, OwnLaterEditOfAPushIsNotSentBackOverWhatIsTypedInItsMillisecon
 
 // The first correction (5.9) overwrites what was typed meanwhile.
 TEST_F(SceneTest, WhatIsTypedAfterAContestedInsertIsKept) {  // 5.8, 5.9
-  stage_.pass_ms(1'000);
-  stage_.types("b", "b1", 10);
-  stage_.syncs("b");
-  stage_.creates_without_time("a", "a1", 0);
-  const auto push = stage_.sends("a");
-  stage_.types("a", "a2", 20);
-  stage_.settle();
-  stage_.gets_answer("a", push);
+  types_after_a_contested_insert();
   expect_all_see("a2");
 }
 
 TEST_F(SceneTest, WhatIsTypedAfterAContestedInsertIsKept_OverARestart) {  // 5.8, 5.9
-  stage_.pass_ms(1'000);
-  stage_.types("b", "b1", 10);
-  stage_.syncs("b");
-  stage_.creates_without_time("a", "a1", 0);
-  const auto push = stage_.sends("a");
-  stage_.types("a", "a2", 20);
-  stage_.settle();
-  stage_.gets_answer("a", push);
+  types_after_a_contested_insert();
   stage_.restart_server();
   expect_all_see("a2");
 }
 
 // The author holds the other's value, and the answer that says otherwise (5.9) was lost.
 TEST_F(SceneTest, AContestedInsertIsSentBackAgainWhenItsAnswerWasLost) {  // 2.2, 5.9
-  stage_.pass_ms(1'000);
-  stage_.creates_without_time("a", "a1", 0);
-  stage_.types("b", "b1", 10);
-  stage_.syncs("b");
-  const auto push = stage_.sends("a");
-  stage_.settle();
-  stage_.loses_answer("a", push);
+  loses_the_answer_to_a_contested_insert();
   stage_.pass_ms(10);
   stage_.syncs("a");
   expect_all_see("a1");
 }
 
 TEST_F(SceneTest, AContestedInsertIsSentBackAgainWhenItsAnswerWasLost_OverARestart) {  // 2.2, 5.9
-  stage_.pass_ms(1'000);
-  stage_.creates_without_time("a", "a1", 0);
-  stage_.types("b", "b1", 10);
-  stage_.syncs("b");
-  const auto push = stage_.sends("a");
-  stage_.settle();
-  stage_.loses_answer("a", push);
+  loses_the_answer_to_a_contested_insert();
   stage_.restart_server();
   stage_.pass_ms(10);
   stage_.syncs("a");
