@@ -10,6 +10,7 @@
 #include "change_format.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/hash.h"
+#include "mana_sync/sync/change_tail.h"
 #include "mana_sync/sync/changeset.h"
 #include "mana_sync/sync/merge.h"
 
@@ -63,19 +64,22 @@ void merge_onto_empty_cells(benchmark::State& state) {
 }
 BENCHMARK(merge_onto_empty_cells)->Arg(1)->Arg(10)->Arg(100);
 
+ChangeRow update_row() {
+  return {.stamp_us = 1'700'000'000'000'000,
+          .op = Op::kUpdate,
+          .table = "todos",
+          .record = "todo-1",
+          .client_id = "laptop",
+          .data = R"({"title": "Buy milk and eggs", "completed": true})",
+          .field_timestamps =
+              R"({"title": "2024-01-01T10:05:00.000Z", "completed": "2024-01-01T10:06:00.000Z"})",
+          .actor = {},
+          .origin = {},
+          .space_id = {}};
+}
+
 void format_change(benchmark::State& state) {
-  const ChangeRow row{
-      .stamp_us = 1'700'000'000'000'000,
-      .op = Op::kUpdate,
-      .table = "todos",
-      .record = "todo-1",
-      .client_id = "laptop",
-      .data = R"({"title": "Buy milk and eggs", "completed": true})",
-      .field_timestamps =
-          R"({"title": "2024-01-01T10:05:00.000Z", "completed": "2024-01-01T10:06:00.000Z"})",
-      .actor = {},
-      .origin = {},
-      .space_id = {}};
+  const ChangeRow row = update_row();
   std::string out;
   for (auto _ : state) {
     out.clear();
@@ -85,6 +89,24 @@ void format_change(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(format_change);
+
+// `bytes_beside_text`: what a change takes in the tail beyond its own text.
+void append_to_tail(benchmark::State& state) {
+  ChangeRow row = update_row();
+  std::string text;
+  append_change(text, row);
+  ChangeTail tail;
+  for (auto _ : state) {
+    tail.begin(0);
+    for (row.stamp_us = 1; row.stamp_us <= state.range(0); ++row.stamp_us)
+      tail.append(row, 1 << 30);
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+  state.counters["bytes_beside_text"] =
+      static_cast<double>(tail.bytes()) / static_cast<double>(state.range(0)) -
+      static_cast<double>(text.size());
+}
+BENCHMARK(append_to_tail)->Arg(1)->Arg(10)->Arg(100)->Arg(1'000)->Arg(5'000);
 
 }  // namespace
 }  // namespace mana_sync::sync
