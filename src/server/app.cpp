@@ -48,6 +48,9 @@ class Worker final : public App, private store::StoreEvents {
         net::Signals::watch(*loop_, {SIGTERM, SIGINT}, [this](int number) { on_signal(number); });
     if (!signals) return std::unexpected(signals.error());
     signals_ = std::move(*signals);
+    loop_->at_tick_end(net::TickPhase::kHubDrain, [this] {
+      if (engine_) engine_->hub().drain();
+    });
     loop_->at_tick_end(net::TickPhase::kMerge, [this] {
       if (!engine_) return;
       engine_->run();
@@ -106,7 +109,7 @@ class Worker final : public App, private store::StoreEvents {
   [[nodiscard]] Health health() const {
     return {.database_up = store_->state() == store::StoreState::kReady,
             .connections = http_->connection_count(),
-            .users = 0,
+            .users = engine_->hub().user_count(),
             .now_us = clock_.wall_us()};
   }
 

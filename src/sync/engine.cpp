@@ -8,9 +8,10 @@ namespace mana_sync::sync {
 Engine::Engine(EngineOptions options, const Clock& clock, StorePort& store, Metrics& metrics)
     : stamps_(clock),
       cache_(options.cache_bytes_max, stamps_, metrics),
+      hub_(metrics),
       pulls_(std::make_unique<PullService>(store, cache_, stamps_, metrics)),
       pushes_(std::make_unique<PushService>(options.merge, clock, store, cache_, stamps_, *pulls_,
-                                            metrics)) {}
+                                            hub_, metrics)) {}
 
 Engine::~Engine() = default;
 

@@ -46,13 +46,15 @@ size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
 }  // namespace
 
 PushService::PushService(const MergeOptions& options, const Clock& clock, StorePort& store,
-                         StreamCache& cache, Stamps& stamps, PullService& pulls, Metrics& metrics)
+                         StreamCache& cache, Stamps& stamps, PullService& pulls, Hub& hub,
+                         Metrics& metrics)
     : options_(options),
       clock_(clock),
       store_(store),
       cache_(cache),
       stamps_(stamps),
       pulls_(pulls),
+      hub_(hub),
       loader_(clock, store, cache, metrics),
       reader_(metrics.counter("mana_sync_sanitized_characters_total",
                               "Characters that PostgreSQL cannot hold, stored as U+FFFD")),
@@ -242,6 +244,7 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
       stored_changes_.add(static_cast<int64_t>(unit->unit.rows.size()));
       std::move(unit->overlay).apply_to(stream.cells);
       remember_rows(stream, *unit);
+      publish(*unit);
       for (auto& push : unit->pushes) answer_stored(stream, std::move(push));
       break;
     case CommitOutcome::kRefused:
@@ -254,6 +257,8 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
     case CommitOutcome::kUnknown:
       // What really happened is read again.
       cache_.forget(stream);
+      // If it is stored, its repeat stores nothing: nobody would be told later (PROTOCOL 6.2).
+      publish(*unit);
       refuse_all_of(*unit, reason);
       break;
     case CommitOutcome::kFailed:
@@ -273,6 +278,10 @@ void PushService::remember_rows(Stream& stream, const UnitInFlight& unit) {
     if (push->restated.empty()) continue;
     for (const ChangeRow& row : push->merged.rows) stream.apply(row);
   }
+}
+
+void PushService::publish(const UnitInFlight& unit) {
+  for (const auto& push : unit.pushes) hub_.publish(*unit.unit.stream, push->merged.rows);
 }
 
 // Only the push that PostgreSQL refused is to fail: they are merged again, each for itself.

@@ -8,6 +8,7 @@
 
 #include "json_tree.h"
 #include "mana_sync/sync/engine.h"
+#include "mana_sync/sync/hub.h"
 #include "pull_service.h"
 #include "stream_loader.h"
 #include "waiting_push.h"
@@ -18,7 +19,7 @@ namespace mana_sync::sync {
 class PushService {
  public:
   PushService(const MergeOptions& options, const Clock& clock, StorePort& store, StreamCache& cache,
-              Stamps& stamps, PullService& pulls, Metrics& metrics);
+              Stamps& stamps, PullService& pulls, Hub& hub, Metrics& metrics);
   ~PushService();
 
   void push(PushRequest request, AnswerCallback done);
@@ -44,6 +45,8 @@ class PushService {
   void merge_into(Stream& stream, UnitInFlight& unit, std::unique_ptr<WaitingPush> push);
   Merged restate(WaitingPush& push, const CellOverlay& cells);
   void remember_rows(Stream& stream, const UnitInFlight& unit);
+  // Those who follow the stream are told that there may be something new.
+  void publish(const UnitInFlight& unit);
   void retry_one_by_one(Stream& stream, UnitInFlight& unit);
 
   // The push is committed. What it disputes is looked up first, if need be; then it is answered.
@@ -71,6 +74,7 @@ class PushService {
   StreamCache& cache_;
   Stamps& stamps_;
   PullService& pulls_;
+  Hub& hub_;
   StreamLoader loader_;
   ChangesetReader reader_;
   JsonTree scratch_;

@@ -13,6 +13,7 @@
 #include "mana_sync/base/gathered_text.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
+#include "mana_sync/sync/hub.h"
 #include "mana_sync/sync/merge.h"
 #include "mana_sync/sync/stamps.h"
 #include "mana_sync/sync/store_port.h"
@@ -67,6 +68,9 @@ class Engine {
   // and cursors stand still. Another floor than the last one's means that another process may have
   // written since: what memory holds is forgotten (ARCHITECTURE §5).
   void grant(int64_t floor_us, int64_t high_water_us);
+  // Who is told of commits. drain() it in the tick in which the store's callbacks came: what a
+  // subscriber then asks for is there.
+  [[nodiscard]] Hub& hub() { return hub_; }
   // The newest stamp or cursor handed out.
   [[nodiscard]] int64_t last_stamp_us() const { return stamps_.last(); }
   // Pushes that wait or are under way.
@@ -76,6 +80,7 @@ class Engine {
   Stamps stamps_;
   std::optional<int64_t> floor_us_;
   StreamCache cache_;
+  Hub hub_;
   std::unique_ptr<PullService> pulls_;
   std::unique_ptr<PushService> pushes_;
 };
