@@ -7,6 +7,14 @@
 
 namespace mana_sync::sync {
 
+void append_run(GatheredText& out, SharedBytes run) {
+  if (run.bytes.size() <= limits::kSmallOutputBytes) {
+    out.own() += run.bytes;
+  } else {
+    out.append(std::move(run));
+  }
+}
+
 void AnswerBody::separate() {
   if (count_ > 0) text_.own() += ',';
 }
@@ -17,21 +25,17 @@ void AnswerBody::add(const ChangeRow& row) {
   ++count_;
 }
 
-void AnswerBody::add(SharedBytes run, size_t changes) {
+void AnswerBody::add(ChangeTail::Run run) {
   separate();
-  if (run.bytes.size() <= limits::kSmallOutputBytes) {
-    text_.own() += run.bytes;
-  } else {
-    text_.append(std::move(run));
-  }
-  count_ += changes;
+  append_run(text_, std::move(run.text));
+  count_ += run.changes;
 }
 
-void AnswerBody::shrink(size_t bytes, size_t count) {
+void AnswerBody::return_to(const Mark& mark) {
   std::string& text = text_.own();
-  text.resize(text.size() - (this->bytes() - bytes));
+  text.resize(text.size() - (bytes() - mark.bytes));
   MANA_CHECK(text_.splices().empty() || text_.splices().back().at <= text.size());
-  count_ = count;
+  count_ = mark.count;
 }
 
 void AnswerBody::add_correction(const ChangeRow& row) {

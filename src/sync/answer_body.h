@@ -2,15 +2,20 @@
 #pragma once
 
 #include "mana_sync/base/gathered_text.h"
+#include "mana_sync/sync/change_tail.h"
 #include "mana_sync/sync/store_port.h"
 
 namespace mana_sync::sync {
 
+// Appends a run of the tail: one that is small is copied, which is cheaper.
+void append_run(GatheredText& out, SharedBytes run);
+
 class AnswerBody {
  public:
+  static constexpr bool kByTable = false;  // which runs of the tail it takes
+
   void add(const ChangeRow& row);
-  // Changes as they are sent, a comma between two.
-  void add(SharedBytes run, size_t changes);
+  void add(ChangeTail::Run run);
 
   // A correction. All of them stand before the changes, so that of two that tell of one cell in the
   // same millisecond the newer one, a change, is applied last (PROTOCOL 5.2, 5.6).
@@ -19,9 +24,14 @@ class AnswerBody {
   // Of what was added so far.
   [[nodiscard]] size_t bytes() const { return text_.size() + corrections_.size() - kBegin.size(); }
   [[nodiscard]] size_t count() const { return count_; }
-  // Take back what was added since it had `bytes` (and `count`). REQUIRES: all of that were rows;
-  // for the second, corrections.
-  void shrink(size_t bytes, size_t count);
+  // Takes back what was added since. REQUIRES: all of that were rows.
+  struct Mark {
+    size_t bytes;
+    size_t count;
+  };
+  [[nodiscard]] Mark mark() const { return {bytes(), count()}; }
+  void return_to(const Mark& mark);
+  // Takes back the corrections that were added since it had `bytes`.
   void shrink_corrections(size_t bytes);
 
   // `conflicts`: entries with commas between them.

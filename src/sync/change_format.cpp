@@ -58,6 +58,15 @@ void append_delete(std::string& out, const ChangeRow& row) {
 
 }  // namespace
 
+std::string_view table_of_change(std::string_view change) {
+  // Before it stand a UUID and a number.
+  constexpr std::string_view kTable = "\"table\":";
+  const size_t begin = change.find(kTable) + kTable.size();
+  size_t end = begin + 1;
+  while (change[end] != '"') end += change[end] == '\\' ? 2 : 1;
+  return change.substr(begin, end + 1 - begin);
+}
+
 std::optional<int64_t> stored_time_ms(std::string_view value) {
   if (const auto text = plain_string(value)) return parse_rfc3339_ms(*text);
   for (const std::string_view key : {"at", "updatedAt"}) {

@@ -74,9 +74,8 @@ void ChangeTail::drop_oldest_block() {
   if (blocks_.empty()) begin(start_us_);
 }
 
-ChangeTail::Selected ChangeTail::select(
-    const Selection& selection,
-    absl::FunctionRef<void(SharedBytes run, size_t changes)> on_run) const {
+ChangeTail::Selected ChangeTail::select(const Selection& selection,
+                                        absl::FunctionRef<void(Run)> on_run) const {
   MANA_CHECK(selection.after_us >= start_us_);
   std::vector<uint64_t> tables;
   for (const std::string& table : selection.tables) tables.push_back(table_hash(table));
@@ -98,6 +97,7 @@ ChangeTail::Selected ChangeTail::select(
     while (entry != block->entries.end() && !selected.has_more) {
       const auto run_begin = entry;
       for (; entry != block->entries.end() && is_wanted(*entry); ++entry) {
+        if (selection.by_table && entry->table != run_begin->table) break;
         selected.has_more = selected.changes >= selection.changes_max ||
                             (selected.changes > 0 && bytes + entry->size > selection.bytes_max);
         if (selected.has_more) break;
@@ -110,9 +110,11 @@ ChangeTail::Selected ChangeTail::select(
         continue;
       }
       const Entry& last = *(entry - 1);
-      on_run({block->text,
-              {block->text.get() + run_begin->begin, last.begin + last.size - run_begin->begin}},
-             static_cast<size_t>(entry - run_begin));
+      on_run({.text = {block->text,
+                       {block->text.get() + run_begin->begin,
+                        last.begin + last.size - run_begin->begin}},
+              .changes = static_cast<size_t>(entry - run_begin),
+              .last_us = last.stamp_us});
     }
   }
   return selected;

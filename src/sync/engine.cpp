@@ -23,6 +23,10 @@ void Engine::pull(PullRequest request, AnswerCallback done) {
   pulls_->pull(std::move(request), std::move(done));
 }
 
+void Engine::read_page(PullRequest request, ChangePageCallback done) {
+  pulls_->read_page(std::move(request), std::move(done));
+}
+
 void Engine::run() {
   pushes_->run();
 }

@@ -6,17 +6,12 @@
 #include "answer_body.h"
 #include "broken_rule.h"
 #include "mana_sync/base/limits.h"
+#include "page_body.h"
 
 namespace mana_sync::sync {
 namespace {
 
-// What an answer holds of the stream.
-struct Delta {
-  int64_t since_us;         // exclusive
-  int64_t synced_until_us;  // inclusive
-  bool has_more;
-  const std::optional<std::string>& exclude_client;
-};
+using Delta = PullService::Delta;
 
 // Whether the delta's pages bring the row that says so: up to its end, or after it.
 bool brings(const Delta& delta, const StampRange& own, const CorrectedCell& cell) {
@@ -44,9 +39,8 @@ size_t bytes_reserved(const Delta& delta, const PushReport& report) {
   return bytes;
 }
 
-size_t delta_bytes_max(const Delta& delta, const PushReport& report) {
-  return limits::kAnswerBytesMax -
-         std::min(bytes_reserved(delta, report), limits::kAnswerBytesMax - 1);
+size_t delta_bytes_max(size_t bytes_max, const Delta& delta, const PushReport& report) {
+  return bytes_max - std::min(bytes_reserved(delta, report), bytes_max - 1);
 }
 
 // Adds the winners that the delta does not hold, as far as there is room for them, those first that
@@ -78,6 +72,10 @@ std::vector<Correction> add_corrections(AnswerBody& body, const Delta& delta, Pu
   return left_over;
 }
 
+ChangePage finish(PageBody body, const Delta& delta, PushReport&) {
+  return std::move(body).finish(delta.synced_until_us, delta.has_more);
+}
+
 Answered finish(AnswerBody body, const Delta& delta, PushReport& report) {
   std::vector<Correction> left_over = add_corrections(body, delta, report);
   const bool has_more = delta.has_more || !left_over.empty();
@@ -95,19 +93,19 @@ size_t end_of_stamp(std::span<const ChangeRow> rows, size_t begin) {
 
 // Takes as much of `rows` as an answer may hold (PROTOCOL 2.4, 3.2), and one stamp's at least.
 // Returns how many were taken, with those in `own`, which are not sent.
-size_t add_rows(AnswerBody& body, std::span<const ChangeRow> rows, size_t changes_max,
-                size_t bytes_max, const StampRange& own) {
+template <class Body>
+size_t add_rows(Body& body, std::span<const ChangeRow> rows, size_t changes_max, size_t bytes_max,
+                const StampRange& own) {
   size_t taken = 0;
   while (taken < rows.size()) {
     const size_t end = end_of_stamp(rows, taken);
-    const size_t bytes = body.bytes();
-    const size_t count = body.count();
+    const typename Body::Mark mark = body.mark();
     for (size_t i = taken; i < end; ++i) {
       if (!own.contains(rows[i].stamp_us)) body.add(rows[i]);
     }
     const bool too_much = body.count() > changes_max || body.bytes() > bytes_max;
-    if (count > 0 && too_much) {
-      body.shrink(bytes, count);
+    if (mark.count > 0 && too_much) {
+      body.return_to(mark);
       break;
     }
     taken = end;
@@ -127,14 +125,19 @@ PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, M
                                   "from=\"store\"")) {}
 
 void PullService::pull(PullRequest request, AnswerCallback done) {
-  serve(std::move(request), {}, [done = std::move(done)](Result<Answered> answered) mutable {
-    if (!answered) return done(std::unexpected(std::move(answered.error())));
-    done(std::move(answered->body));
-  });
+  serve<AnswerBody>(std::move(request), {},
+                    [done = std::move(done)](Result<Answered> answered) mutable {
+                      if (!answered) return done(std::unexpected(std::move(answered.error())));
+                      done(std::move(answered->body));
+                    });
+}
+
+void PullService::read_page(PullRequest request, ChangePageCallback done) {
+  serve<PageBody>(std::move(request), {}, std::move(done));
 }
 
 void PullService::answer_push(PullRequest delta, PushReport report, AnsweredCallback done) {
-  serve(std::move(delta), std::move(report), std::move(done));
+  serve<AnswerBody>(std::move(delta), std::move(report), std::move(done));
 }
 
 int64_t PullService::settled_us(const Stream* stream) {
@@ -143,7 +146,7 @@ int64_t PullService::settled_us(const Stream* stream) {
   return stamps_.cursor();
 }
 
-template <class Done>
+template <class Body, class Done>
 void PullService::serve(PullRequest request, PushReport report, Done done) {
   Stream* stream = cache_.find(request.stream);
   const int64_t settled = settled_us(stream);
@@ -153,17 +156,18 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   if (request.since_us >= settled && stream != nullptr && stream->first_in_flight_us != 0) {
     stream->waiting_pulls.push_back([this, request = std::move(request), report = std::move(report),
                                      done = std::move(done)]() mutable {
-      serve(std::move(request), std::move(report), std::move(done));
+      serve<Body>(std::move(request), std::move(report), std::move(done));
     });
     return;
   }
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
-  const Range range{.since_us = std::min(request.since_us, settled), .settled_us = settled};
+  Delta delta{std::min(request.since_us, settled), settled, false, request.exclude_client};
   if (stream != nullptr) {
-    if (auto answered = from_memory(request, range, *stream, report)) {
+    Body body;
+    if (from_memory(request, *stream, report, body, delta)) {
       from_memory_.add();
       cache_.count(true);
-      return done(std::move(*answered));
+      return done(finish(std::move(body), delta, report));
     }
   } else {
     // From here on its changes are remembered: who asks again from this answer's cursor on needs no
@@ -172,57 +176,61 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   }
   from_store_.add();
   cache_.count(false);
-  const size_t changes_max = request.changes_max;
-  const size_t bytes_max =
-      delta_bytes_max({range.since_us, range.settled_us, false, request.exclude_client}, report);
-  PageQuery query{.stream = std::move(request.stream),
-                  .tables = std::move(request.tables),
-                  .after_us = range.since_us,
-                  .up_to_us = range.settled_us,
-                  .exclude_client = request.exclude_client,
-                  .changes_max = changes_max,
-                  .bytes_max = bytes_max};
-  store_.read_page(
-      std::move(query),
-      [range, changes_max, bytes_max, client = std::move(request.exclude_client),
-       report = std::move(report), done = std::move(done)](Result<Page> page) mutable {
-        if (!page) return done(std::unexpected(std::move(page.error())));
-        AnswerBody body;
-        const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
-        const bool all_taken = taken == page->rows.size();
-        const bool has_more = page->has_more || !all_taken;
-        // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
-        const int64_t read_up_to_us = page->has_more ? page->scanned_up_to_us : range.settled_us;
-        const int64_t synced_until_us = all_taken ? read_up_to_us : page->rows[taken - 1].stamp_us;
-        done(finish(std::move(body), {range.since_us, synced_until_us, has_more, client}, report));
-      });
+  read_from_store<Body>(std::move(request), std::move(delta), std::move(report), std::move(done));
 }
 
-std::optional<Answered> PullService::from_memory(const PullRequest& request, const Range& range,
-                                                 const Stream& stream, PushReport& report) const {
-  if (stream.outdated) return std::nullopt;
+template <class Body, class Done>
+void PullService::read_from_store(PullRequest request, Delta delta, PushReport report, Done done) {
+  const size_t changes_max = request.changes_max;
+  const size_t bytes_max = delta_bytes_max(request.bytes_max, delta, report);
+  PageQuery query{.stream = std::move(request.stream),
+                  .tables = std::move(request.tables),
+                  .after_us = delta.since_us,
+                  .up_to_us = delta.synced_until_us,
+                  .exclude_client = std::move(request.exclude_client),
+                  .changes_max = changes_max,
+                  .bytes_max = bytes_max};
+  store_.read_page(std::move(query), [delta = std::move(delta), changes_max, bytes_max,
+                                      report = std::move(report),
+                                      done = std::move(done)](Result<Page> page) mutable {
+    if (!page) return done(std::unexpected(std::move(page.error())));
+    Body body;
+    const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
+    const bool all_taken = taken == page->rows.size();
+    delta.has_more = page->has_more || !all_taken;
+    // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
+    if (!all_taken) {
+      delta.synced_until_us = page->rows[taken - 1].stamp_us;
+    } else if (page->has_more) {
+      delta.synced_until_us = page->scanned_up_to_us;
+    }
+    done(finish(std::move(body), delta, report));
+  });
+}
+
+template <class Body>
+bool PullService::from_memory(const PullRequest& request, const Stream& stream,
+                              const PushReport& report, Body& body, Delta& delta) {
+  if (stream.outdated) return false;
   std::optional<uint64_t> client;
   if (request.exclude_client) client = client_hash(*request.exclude_client);
-  AnswerBody body;
-  Delta delta{range.since_us, range.settled_us, false, request.exclude_client};
-  if (range.since_us >= stream.tail.start_us()) {
-    const ChangeTail::Selected selected = stream.tail.select(
-        {.after_us = range.since_us,
-         .tables = request.tables,
-         .exclude_client = client,
-         .exclude = report.own,
-         .changes_max = request.changes_max,
-         .bytes_max = delta_bytes_max(delta, report)},
-        [&](SharedBytes run, size_t changes) { body.add(std::move(run), changes); });
-    if (selected.has_more) {
-      delta.has_more = true;
-      delta.synced_until_us = selected.last_us;
-    }
-  } else if (stream.state != Stream::State::kReady ||
-             stream.newest.has_news(range.since_us, client)) {
-    return std::nullopt;
+  if (delta.since_us < stream.tail.start_us()) {
+    return stream.state == Stream::State::kReady && !stream.newest.has_news(delta.since_us, client);
   }
-  return finish(std::move(body), delta, report);
+  const ChangeTail::Selected selected =
+      stream.tail.select({.after_us = delta.since_us,
+                          .tables = request.tables,
+                          .exclude_client = client,
+                          .exclude = report.own,
+                          .changes_max = request.changes_max,
+                          .bytes_max = delta_bytes_max(request.bytes_max, delta, report),
+                          .by_table = Body::kByTable},
+                         [&](ChangeTail::Run run) { body.add(std::move(run)); });
+  if (selected.has_more) {
+    delta.has_more = true;
+    delta.synced_until_us = selected.last_us;
+  }
+  return true;
 }
 
 }  // namespace mana_sync::sync

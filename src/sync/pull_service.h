@@ -26,22 +26,32 @@ class PullService {
   // Answers with the stream's changes after the cursor (PROTOCOL §3). Where there can be nothing
   // new before the unit in flight is settled, it waits for that.
   void pull(PullRequest request, AnswerCallback done);
+  // The same, in parts.
+  void read_page(PullRequest request, ChangePageCallback done);
   // The same for a push: without its own rows, and with its report.
   void answer_push(PullRequest delta, PushReport report, AnsweredCallback done);
 
- private:
-  // Where a request's answer begins and ends.
-  struct Range {
-    int64_t since_us;    // exclusive; as the answer takes it
-    int64_t settled_us;  // everything in the stream at or below this stamp is settled, and no later
-                         // change will get it
+  // What an answer holds of the stream.
+  struct Delta {
+    int64_t since_us;  // exclusive; as the answer takes it
+    // Inclusive. Everything in the stream at or below is settled: no later change will get such a
+    // stamp.
+    int64_t synced_until_us;
+    bool has_more;
+    std::optional<std::string> exclude_client;
   };
 
-  template <class Done>
+ private:
+  // `Body`: what an answer is made of, AnswerBody or PageBody.
+  template <class Body, class Done>
   void serve(PullRequest request, PushReport report, Done done);
+  template <class Body, class Done>
+  void read_from_store(PullRequest request, Delta delta, PushReport report, Done done);
+  // Fills `body`, and `delta` with what it then holds; false: memory does not know.
+  template <class Body>
+  [[nodiscard]] static bool from_memory(const PullRequest& request, const Stream& stream,
+                                        const PushReport& report, Body& body, Delta& delta);
   [[nodiscard]] int64_t settled_us(const Stream* stream);
-  [[nodiscard]] std::optional<Answered> from_memory(const PullRequest& request, const Range& range,
-                                                    const Stream& stream, PushReport& report) const;
 
   StorePort& store_;
   StreamCache& cache_;

@@ -39,17 +39,22 @@ class ChangeTail {
     std::optional<uint64_t> exclude_client{};  // a client_hash
     StampRange exclude{};
     size_t changes_max = 0;
-    size_t bytes_max = 0;  // the first change always fits
+    size_t bytes_max = 0;   // the first change always fits
+    bool by_table = false;  // a run ends where the next change is another table's
+  };
+  // Changes that stand next to each other, a comma between two.
+  struct Run {
+    SharedBytes text;
+    size_t changes = 0;
+    int64_t last_us = 0;  // stamp of the last one
   };
   struct Selected {
     size_t changes = 0;
     int64_t last_us = 0;    // stamp of the last one; 0 without any
     bool has_more = false;  // a bound ended it
   };
-  // Calls `on_run` with changes that stand next to each other, a comma between two, and their
-  // number; oldest first.
-  Selected select(const Selection& selection,
-                  absl::FunctionRef<void(SharedBytes run, size_t changes)> on_run) const;
+  // Calls `on_run` with what is selected, oldest first.
+  Selected select(const Selection& selection, absl::FunctionRef<void(Run)> on_run) const;
 
   // What it has allocated.
   [[nodiscard]] size_t bytes() const { return bytes_; }

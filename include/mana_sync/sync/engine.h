@@ -11,6 +11,7 @@
 
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/gathered_text.h"
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
 #include "mana_sync/sync/hub.h"
@@ -42,7 +43,23 @@ struct PullRequest {
   int64_t since_us = 0;
   std::optional<std::string> exclude_client;  // whose changes are left out (PROTOCOL 3.1)
   size_t changes_max = 0;
+  size_t bytes_max = limits::kAnswerBytesMax;  // the first change always fits
 };
+
+// Changes of one table that follow each other in what was asked for.
+struct ChangeRun {
+  std::string table;       // as a JSON string
+  GatheredText changes{};  // as they are sent (PROTOCOL §4), a comma between two
+  int64_t cursor_us = 0;   // who has all up to this run, and asks from there on, misses nothing
+};
+
+// A part of a stream, in order: what a pull brings, for one who follows it (PROTOCOL §7).
+struct ChangePage {
+  std::vector<ChangeRun> runs;
+  int64_t synced_until_us = 0;  // where the next page begins
+  bool has_more = false;        // there is a next page now
+};
+using ChangePageCallback = std::move_only_function<void(Result<ChangePage>)>;
 
 class PushService;
 class PullService;
@@ -60,6 +77,8 @@ class Engine {
   // store or from run().
   void push(PushRequest request, AnswerCallback done);
   void pull(PullRequest request, AnswerCallback done);
+  // A page of what pull() would answer, in parts. kUnavailable.
+  void read_page(PullRequest request, ChangePageCallback done);
 
   // Merges what waits and hands units to the store. Called once at the end of each tick.
   void run();

@@ -40,14 +40,19 @@ class ChangeTailTest : public ::testing::Test {
   std::string text_of(const ChangeTail::Selection& selection) {
     std::string text;
     size_t changes = 0;
+    int64_t last_us = 0;
     runs_ = 0;
-    selected_ = tail_.select(selection, [&](SharedBytes run, size_t count) {
+    tables_.clear();
+    selected_ = tail_.select(selection, [&](const ChangeTail::Run& run) {
       if (changes > 0) text += ',';
-      text += run.bytes;
-      changes += count;
+      text += run.text.bytes;
+      changes += run.changes;
+      last_us = run.last_us;
+      if (selection.by_table) tables_.emplace_back(table_of_change(run.text.bytes));
       ++runs_;
     });
     EXPECT_EQ(selected_.changes, changes);
+    EXPECT_EQ(selected_.last_us, last_us);
     return text;
   }
   static std::string joined(const std::vector<ChangeRow>& rows) {
@@ -63,6 +68,7 @@ class ChangeTailTest : public ::testing::Test {
   std::deque<std::string> texts_;
   std::vector<ChangeRow> rows_;
   ChangeTail::Selected selected_;
+  std::vector<std::string> tables_;  // of the runs, by table
   size_t runs_ = 0;
 };
 
@@ -134,10 +140,27 @@ TEST_F(ChangeTailTest, BytesHandedOutOutliveTheTail) {
   append(change(101, "a", "t", 5'000));
   std::vector<SharedBytes> runs;
   tail_.select({.after_us = 100, .changes_max = 10, .bytes_max = kNoBound},
-               [&](SharedBytes run, size_t) { runs.push_back(std::move(run)); });
+               [&](ChangeTail::Run run) { runs.push_back(std::move(run.text)); });
   tail_.begin(500);
   EXPECT_EQ(tail_.bytes(), 0u);
   EXPECT_EQ(runs.at(0).bytes, joined(rows_));
+}
+
+TEST_F(ChangeTailTest, ByTableARunIsOfOneTable) {  // PROTOCOL 7.2
+  for (const char* table : {"t", "t", "u", "t", "\"odd\\"}) {
+    append(change(101 + static_cast<int64_t>(rows_.size()), "a", table));
+  }
+  ChangeTail::Selection selection{.after_us = 100, .changes_max = 10, .bytes_max = kNoBound};
+  const std::string all = text_of(selection);
+  selection.by_table = true;
+  EXPECT_EQ(text_of(selection), all);
+  const auto repeats = std::ranges::unique(tables_);  // a block's end ends a run, too
+  tables_.erase(repeats.begin(), repeats.end());
+  EXPECT_EQ(tables_, (std::vector<std::string>{R"("t")", R"("u")", R"("t")", R"("\"odd\\")"}));
+  const std::vector<std::string> u = {"u"};
+  selection.tables = u;
+  text_of(selection);
+  EXPECT_EQ(tables_, (std::vector<std::string>{R"("u")"}));
 }
 
 TEST_F(ChangeTailTest, AnySelectionIsWhatAPlainFilterGives) {
@@ -170,6 +193,7 @@ TEST_F(ChangeTailTest, AnySelectionIsWhatAPlainFilterGives) {
     ChangeTail::Selection selection{
         .after_us = after_us, .tables = tables, .changes_max = changes_max, .bytes_max = kNoBound};
     if (excludes) selection.exclude_client = client_hash(client);
+    selection.by_table = below(2) == 0;
     ASSERT_EQ(text_of(selection), joined(expected));
     ASSERT_EQ(selected_.has_more, has_more);
     ASSERT_EQ(selected_.last_us, expected.empty() ? 0 : expected.back().stamp_us);
