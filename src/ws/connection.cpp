@@ -171,7 +171,9 @@ void Connection::bound_output() {
 void Connection::on_sent(size_t pending_bytes) {
   sent_ns_ = shared_.loop.now_ns();
   if (pending_bytes <= limits::kWebSocketOutputBytesMax) resume_receive();
-  if (pending_bytes == 0) update_timer();
+  if (pending_bytes > 0) return;
+  update_timer();
+  if (is_open()) session_->on_drained();
 }
 
 void Connection::resume_receive() {

@@ -36,6 +36,8 @@ class Session {
   virtual void on_text(std::string_view text) = 0;
   // A whole message; only with Options::takes_binary.
   virtual void on_binary(std::string_view) {}
+  // The kernel has taken all output.
+  virtual void on_drained() {}
   // The time given to wake_at() has come. Never once the connection is closing.
   virtual void on_wake() {}
   // The last call, if on_open() was called: the socket is gone.

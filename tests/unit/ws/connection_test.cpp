@@ -31,6 +31,22 @@ TEST_F(WsConnection, SendsMessagesInOrder) {
   run_until([&] { return link.connection->pending_bytes() == 0; });
 }
 
+TEST_F(WsConnection, TellsWhenAllOutputIsTaken) {  // PROTOCOL 6.2
+  Link& link = open(false, {}, 65'536);
+  is_reading_ = false;
+  const std::string large(8'000'000, 'l');
+  link.connection->send_text(large);
+  run_ticks();
+  EXPECT_EQ(link.drains, 0);
+  is_reading_ = true;
+  run_until([&] { return link.drains == 1; });
+  EXPECT_EQ(link.connection->pending_bytes(), 0u);
+  link.connection->send_text("last");
+  link.connection->close(CloseCode::kNormal);
+  receive(link, large.size() + 10 + 6 + 4);
+  EXPECT_EQ(link.drains, 1) << "nobody is told once it closes";
+}
+
 TEST_F(WsConnection, LetsGoOfSharedBytesOnceTheyAreSent) {
   Link& link = open();
   const auto owner = std::make_shared<const std::string>(200'000, 's');

@@ -24,6 +24,7 @@ class TestSession final : public Session {
     if (echoes_) connection_->send_binary(bytes);
   }
   void on_wake() override { ++link_.wakes; }
+  void on_drained() override { ++link_.drains; }
   void on_closed() override {
     EXPECT_FALSE(link_.is_closed);
     link_.is_closed = true;

@@ -50,6 +50,7 @@ struct Link {
   std::vector<std::string> texts;
   bool is_closed = false;
   int wakes = 0;
+  int drains = 0;
   // Called with each text, after it was noted.
   std::function<void(std::string_view)> text_hook;
 };
