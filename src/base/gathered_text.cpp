@@ -8,6 +8,14 @@ void GatheredText::append(SharedBytes shared) {
   splices_.push_back({own_.size(), std::move(shared)});
 }
 
+void GatheredText::append(GatheredText text) {
+  const size_t begin = own_.size();
+  own_ += text.own_;
+  for (Splice& splice : text.splices_)
+    splices_.push_back({begin + splice.at, std::move(splice.shared)});
+  shared_bytes_ += text.shared_bytes_;
+}
+
 void GatheredText::insert(size_t at, std::string_view text) {
   own_.insert(at, text);
   for (Splice& splice : splices_) splice.at += text.size();

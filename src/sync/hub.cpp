@@ -78,6 +78,10 @@ void Hub::unsubscribe(SubscriptionId id) {
   if (of_user->second.empty()) by_user_.erase(of_user);
 }
 
+const Interest& Hub::interest(SubscriptionId id) const {
+  return subscriptions_.find(id)->interest;
+}
+
 void Hub::publish(const StreamName& stream, std::span<const ChangeRow> rows) {
   if (rows.empty() || !by_user_.contains(stream.user_id)) return;
   published_.push_back({stream, std::string(rows.front().client_id), tables_of(rows)});

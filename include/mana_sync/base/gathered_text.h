@@ -36,6 +36,8 @@ class GatheredText {
 
   // Appends bytes without a copy; empty ones are ignored.
   void append(SharedBytes shared);
+  // Appends all of `text`.
+  void append(GatheredText text);
   // Inserts into the own text, before its byte `at`. REQUIRES: no splice stands before it.
   void insert(size_t at, std::string_view text);
   // Of everything.

@@ -53,6 +53,8 @@ class Hub {
   // `subscriber` must live until unsubscribe().
   [[nodiscard]] SubscriptionId subscribe(Interest interest, Subscriber& subscriber);
   void unsubscribe(SubscriptionId id);
+  // Borrowed until unsubscribe().
+  [[nodiscard]] const Interest& interest(SubscriptionId id) const;
 
   // Rows of one client that were committed. Nobody is called.
   void publish(const StreamName& stream, std::span<const ChangeRow> rows);
