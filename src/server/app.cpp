@@ -92,8 +92,10 @@ class Worker final : public App, private store::StoreEvents {
   }
 
   Result<void> start_http() {
-    gateway_ =
-        std::make_unique<Gateway>(*engine_, *authenticator_, metrics_, [this] { return health(); });
+    followers_ = std::make_unique<Followers>(*loop_, *engine_);
+    sockets_ = std::make_unique<Sockets>(*loop_, engine_->hub(), *authenticator_);
+    gateway_ = std::make_unique<Gateway>(*engine_, *authenticator_, *followers_, *sockets_,
+                                         metrics_, [this] { return health(); });
     auto server = http::Server::start(*loop_, *gateway_,
                                       {.listen_address = config_.listen_address,
                                        .port = config_.port,
@@ -162,6 +164,8 @@ class Worker final : public App, private store::StoreEvents {
   std::unique_ptr<sync::Engine> engine_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<KeySetRefresh> key_set_refresh_;
+  std::unique_ptr<Followers> followers_;
+  std::unique_ptr<Sockets> sockets_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<http::Server> http_;
 };

@@ -22,20 +22,18 @@ struct Verdict {
   auth::AuthCallback waiting;              // the body came before the key
 };
 
-http::Response metrics_answer(const Metrics& metrics) {
-  http::Response response;
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = metrics.render();
-  return response;
-}
-
 }  // namespace
 
-Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Metrics& metrics,
-                 std::function<Health()> health)
+Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
+                 Sockets& sockets, Metrics& metrics, std::function<Health()> health)
     : engine_(engine),
       authenticator_(authenticator),
+      followers_(followers),
+      sockets_(sockets),
       metrics_(metrics),
+      connections_(metrics.gauge("mana_sync_connections_total", "Open client connections")),
+      users_(metrics.gauge("mana_sync_users_connected",
+                           "Users with an authenticated WebSocket or a stream of events")),
       health_(std::move(health)) {
   for (const int status : kStatuses) {
     answers_by_status_[status] =
@@ -97,13 +95,17 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
     responder.respond(std::move(route.error()));
     return;
   }
-  if (route->endpoint == Endpoint::kHealth) {
-    responder.respond(health_answer(health_()));
-    return;
-  }
-  if (route->endpoint == Endpoint::kMetrics) {
-    responder.respond(metrics_answer(metrics_));
-    return;
+  switch (route->endpoint) {
+    case Endpoint::kHealth:
+      responder.respond(health_answer(health_()));
+      return;
+    case Endpoint::kMetrics:
+      responder.respond(metrics_answer());
+      return;
+    case Endpoint::kSocket:  // authenticates by its first message
+      return sockets_.open(request, std::move(route->app_id), responder);
+    default:
+      break;
   }
   identify(request,
            [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
@@ -126,15 +128,30 @@ void Gateway::serve(const Route& route, http::Request& request, const auth::Iden
   const auto done = [responder](Result<GatheredText> body) {
     responder.respond(answer_of(std::move(body)));
   };
+  const std::string& app_id = *route.app_id;
   if (route.endpoint == Endpoint::kPush) {
-    auto push = read_push(request, identity.user_id, route.app_id);
+    auto push = read_push(request, identity.user_id, app_id);
     if (!push) return done(std::unexpected(push.error()));
     engine_.push(std::move(*push), done);
-  } else {
-    auto pull = read_pull(request, identity.user_id, route.app_id);
+  } else if (route.endpoint == Endpoint::kPull) {
+    auto pull = read_pull(request, identity.user_id, app_id);
     if (!pull) return done(std::unexpected(pull.error()));
     engine_.pull(std::move(*pull), done);
+  } else {
+    auto from = read_follow(request, identity.user_id, app_id);
+    if (!from) return done(std::unexpected(from.error()));
+    followers_.follow(std::move(*from), identity, responder);
   }
+}
+
+http::Response Gateway::metrics_answer() {
+  const Health health = health_();
+  connections_.set(static_cast<int64_t>(health.connections));
+  users_.set(static_cast<int64_t>(health.users));
+  http::Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = metrics_.render();
+  return response;
 }
 
 void Gateway::on_answer(const http::Request*, const http::Response& response, int64_t) {

@@ -1,4 +1,5 @@
-// From a request to its answer: route, authenticate, hand to the engine (PROTOCOL §1, §2, §3).
+// From a request to its answer: route, authenticate, hand to who serves it (PROTOCOL §1, §2, §3,
+// §7).
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -6,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "followers.h"
 #include "health.h"
 #include "mana_sync/auth/authenticator.h"
 #include "mana_sync/base/metrics.h"
@@ -13,15 +15,16 @@
 #include "mana_sync/store/store.h"
 #include "mana_sync/sync/engine.h"
 #include "routes.h"
+#include "sockets.h"
 
 namespace mana_sync::server {
 
 // One thread.
 class Gateway final : public http::Handler {
  public:
-  // All must outlive the gateway; `health` is asked at each /health.
-  Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Metrics& metrics,
-          std::function<Health()> health);
+  // All must outlive the gateway; `health` is asked at each /health and /metrics.
+  Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
+          Sockets& sockets, Metrics& metrics, std::function<Health()> health);
 
   // How PostgreSQL stands: before the first kReady pushes and pulls get 503, and while it is down
   // pushes do; pulls that memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
@@ -42,9 +45,16 @@ class Gateway final : public http::Handler {
   void serve(const Route& route, http::Request& request, const auth::Identity& identity,
              http::Responder responder);
 
+  [[nodiscard]] http::Response metrics_answer();
+
   sync::Engine& engine_;
   auth::Authenticator& authenticator_;
+  Followers& followers_;
+  Sockets& sockets_;
   Metrics& metrics_;
+  // What /metrics tells of health().
+  Gauge& connections_;
+  Gauge& users_;
   const std::function<Health()> health_;
   bool was_ready_ = false;
   bool is_ready_ = false;

@@ -11,24 +11,31 @@ namespace {
 
 struct Target {
   Endpoint endpoint;
-  std::string_view app_id;  // as sent
+  std::optional<std::string_view> app_id{};  // as sent
 };
 
-// `/sync/{appId}` and `/sync/{appId}/pull`.
+// `/sync/{appId}`, `/sync/{appId}/pull` and `/sync/{appId}/stream`.
 std::optional<Target> find_sync_target(std::string_view below) {
   const size_t slash = below.find('/');
   const std::string_view app_id = below.substr(0, slash);
   if (slash == std::string_view::npos) return Target{Endpoint::kPush, app_id};
-  if (below.substr(slash) == "/pull") return Target{Endpoint::kPull, app_id};
+  const std::string_view rest = below.substr(slash);
+  if (rest == "/pull") return Target{Endpoint::kPull, app_id};
+  if (rest == "/stream") return Target{Endpoint::kFollow, app_id};
   return std::nullopt;
 }
 
 std::optional<Target> find_target(std::string_view path) {
-  if (path == "/health") return Target{Endpoint::kHealth, {}};
-  if (path == "/metrics") return Target{Endpoint::kMetrics, {}};
+  if (path == "/health") return Target{Endpoint::kHealth};
+  if (path == "/metrics") return Target{Endpoint::kMetrics};
+  if (path == "/ws") return Target{Endpoint::kSocket};
   constexpr std::string_view kSync = "/sync/";
   if (path.starts_with(kSync)) return find_sync_target(path.substr(kSync.size()));
-  return std::nullopt;
+  constexpr std::string_view kSocket = "/ws/";
+  if (!path.starts_with(kSocket)) return std::nullopt;
+  const std::string_view app_id = path.substr(kSocket.size());
+  if (app_id.find('/') != std::string_view::npos) return std::nullopt;
+  return Target{Endpoint::kSocket, app_id};
 }
 
 const char* allowed_methods(Endpoint endpoint) {
@@ -61,10 +68,8 @@ std::expected<Route, http::Response> find_route(const http::Request& request) {
     refusal.headers.emplace_back("Allow", allowed_methods(target->endpoint));
     return std::unexpected(std::move(refusal));
   }
-  if (target->endpoint == Endpoint::kHealth || target->endpoint == Endpoint::kMetrics) {
-    return Route{target->endpoint, {}};
-  }
-  std::optional<std::string> app_id = http::percent_decode(target->app_id, false);
+  if (!target->app_id) return Route{target->endpoint};
+  std::optional<std::string> app_id = http::percent_decode(*target->app_id, false);
   if (!app_id || app_id->empty() || app_id->size() > limits::kAppIdBytesMax ||
       app_id->find('\0') != std::string::npos || !simdjson::validate_utf8(*app_id)) {
     return std::unexpected(http::error_response(

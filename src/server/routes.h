@@ -1,6 +1,7 @@
 // Which endpoint a request is for (PROTOCOL 9.1).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,11 +10,11 @@
 
 namespace mana_sync::server {
 
-enum class Endpoint { kHealth, kMetrics, kPush, kPull };
+enum class Endpoint { kHealth, kMetrics, kPush, kPull, kFollow, kSocket };
 
 struct Route {
   Endpoint endpoint = Endpoint::kHealth;
-  std::string app_id;  // decoded; empty where the path has none
+  std::optional<std::string> app_id{};  // decoded; nullopt where the path has none
 };
 
 // The endpoint that `request`'s path and method name, or the answer where none has to be asked:

@@ -30,16 +30,15 @@ Result<std::optional<std::string>> client_id_header(const http::Request& request
   return std::string(*header);
 }
 
-// `collections=a,b` or `*`, or `collection=a` (PROTOCOL 3.3, 3.4). Empty: all tables.
-Result<std::vector<std::string>> wanted_tables(std::string_view query) {
+// `collections=a,b` or `*`, or `collection=a` (PROTOCOL 3.3). Empty: all tables; nullopt: neither
+// is there, or it is empty.
+Result<std::optional<std::vector<std::string>>> wanted_tables(std::string_view query) {
   if (auto table = http::query_value(query, "collection"); table && !table->empty()) {
     if (!is_text(*table)) return fail(ErrorCode::kInvalid, "collection: must be UTF-8");
     return std::vector{std::move(*table)};
   }
   const auto list = http::query_value(query, "collections");
-  if (!list || list->empty()) {
-    return fail(ErrorCode::kInvalid, "collection: name one, or several as collections=a,b");
-  }
+  if (!list || list->empty()) return std::nullopt;
   if (!is_text(*list)) return fail(ErrorCode::kInvalid, "collections: must be UTF-8");
   if (*list == "*") return std::vector<std::string>();
   std::vector<std::string> tables;
@@ -59,16 +58,16 @@ Result<std::vector<std::string>> wanted_tables(std::string_view query) {
   return tables;
 }
 
-// `since=C`; one that cannot be read, even by its percent-encoding, is the beginning (PROTOCOL 2.5,
-// 3.4).
-Result<int64_t> wanted_cursor_us(std::string_view query) {
+// `since=C`; one that cannot be read, even by its percent-encoding, is the beginning
+// (PROTOCOL 2.5). nullopt: it is not there, or empty.
+std::optional<int64_t> wanted_cursor_us(std::string_view query) {
   if (const auto since = http::query_value(query, "since"); since && !since->empty()) {
     return parse_cursor_us(*since);
   }
   const std::string parameters = fmt::format("&{}&", query);
   const size_t begin = parameters.find("&since=");
   if (begin != std::string::npos && parameters.find("&since=&") != begin) return 0;
-  return fail(ErrorCode::kInvalid, "since: is missing");
+  return std::nullopt;
 }
 
 // `limit=N` asks for fewer than the maximum; anything else for the maximum (PROTOCOL 3.2).
@@ -95,17 +94,38 @@ Result<sync::PullRequest> read_pull(const http::Request& request, std::string us
                                     std::string app_id) {
   auto tables = wanted_tables(request.query);
   if (!tables) return std::unexpected(tables.error());
+  if (!*tables) {
+    return fail(ErrorCode::kInvalid, "collection: name one, or several as collections=a,b");
+  }
   const auto since = wanted_cursor_us(request.query);
-  if (!since) return std::unexpected(since.error());
+  if (!since) return fail(ErrorCode::kInvalid, "since: is missing");
   auto client_id = client_id_header(request);
   if (!client_id) return std::unexpected(client_id.error());
   // A client that lost its database asks for its own changes too (PROTOCOL 3.1).
   if (http::query_value(request.query, "echo") == "1") client_id->reset();
   return sync::PullRequest{.stream = {std::move(user_id), std::move(app_id)},
-                           .tables = std::move(*tables),
+                           .tables = std::move(**tables),
                            .since_us = *since,
                            .exclude_client = std::move(*client_id),
                            .changes_max = wanted_changes(request.query)};
+}
+
+Result<sync::PullRequest> read_follow(const http::Request& request, std::string user_id,
+                                      std::string app_id) {
+  auto tables = wanted_tables(request.query);
+  if (!tables) return std::unexpected(tables.error());
+  auto client_id = client_id_header(request);
+  if (!client_id) return std::unexpected(client_id.error());
+  int64_t since_us = wanted_cursor_us(request.query).value_or(0);
+  // What an EventSource sends when it connects again; the query is then the one it began with.
+  const auto last_event_id = request.header("Last-Event-ID");
+  if (last_event_id && !last_event_id->empty()) since_us = parse_cursor_us(*last_event_id);
+  return sync::PullRequest{.stream = {std::move(user_id), std::move(app_id)},
+                           .tables = std::move(*tables).value_or(std::vector<std::string>()),
+                           .since_us = since_us,
+                           .exclude_client = std::move(*client_id),
+                           .changes_max = limits::kPullPageChangesMax,
+                           .bytes_max = limits::kFollowerPageBytesMax};
 }
 
 }  // namespace mana_sync::server

@@ -1,5 +1,5 @@
-// `POST /sync/{appId}` and `GET /sync/{appId}/pull` (PROTOCOL §2, §3): from a request to what the
-// engine takes.
+// `POST /sync/{appId}`, `GET /sync/{appId}/pull` and `…/stream` (PROTOCOL §2, §3, §7): from a
+// request to what the engine takes.
 #pragma once
 
 #include <string>
@@ -16,5 +16,9 @@ namespace mana_sync::server {
 // kInvalid: PROTOCOL 3.4, or a client id as above.
 [[nodiscard]] Result<sync::PullRequest> read_pull(const http::Request& request, std::string user_id,
                                                   std::string app_id);
+
+// The first page of what a follower wants. kInvalid: names of tables, or a client id, as above.
+[[nodiscard]] Result<sync::PullRequest> read_follow(const http::Request& request,
+                                                    std::string user_id, std::string app_id);
 
 }  // namespace mana_sync::server

@@ -74,6 +74,20 @@ inline constexpr size_t kWebSocketOutputBytesMax = 64 * kKiB;
 inline constexpr size_t kWebSocketUnfinishedBytesMax = 256 * kMiB;
 inline constexpr size_t kWebSocketReadersKeptMax = 64;  // for the next message of any socket
 
+// From the upgrade to a token that counts (PROTOCOL 6.3), and from its expiry to the end (6.4).
+inline constexpr int64_t kWebSocketAuthTimeoutMs = 10'000;
+inline constexpr int64_t kWebSocketExpiryGraceMs = 30'000;
+// WebSockets that have not shown a token; beyond: 503. A storm of all clients at once passes, since
+// each shows its token in the message after the upgrade.
+inline constexpr size_t kWebSocketsUnauthenticatedMax = 16'384;
+
+// --- Server-sent events (PROTOCOL §7) ---
+inline constexpr int64_t kHeartbeatIntervalMs = 30'000;
+// A follower gets the stream in pages; the next is read when no more than this waits to be sent.
+inline constexpr size_t kFollowerPageBytesMax = 256 * kKiB;
+inline constexpr size_t kFollowerOutputBytesMax = 64 * kKiB;
+inline constexpr int64_t kFollowerRetryMs = 1'000;  // after PostgreSQL could not be read
+
 // --- Tokens (PROTOCOL 1.2, 1.3) ---
 inline constexpr size_t kTokenBytesMax = 14 * kKiB;
 inline constexpr size_t kSubjectBytesMax = 255;
@@ -180,6 +194,7 @@ static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
 static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);
 static_assert(kWebSocketMessageBytesMax < kWebSocketUnfinishedBytesMax);
+static_assert(kFollowerRetryMs < kHeartbeatIntervalMs);
 static_assert(kVerifiedTokenBytesMax >= 2 * kTokenBytesMax, "any token can be remembered");
 static_assert(kKeySetRetryMaxMs < kKeySetRefreshMs);
 static_assert(kPullPageChangesMax <= kPushDeltaChangesMax);

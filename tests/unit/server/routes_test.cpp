@@ -23,6 +23,21 @@ TEST(Routes, PushAndPullNameTheirApp) {
   EXPECT_EQ(pull->app_id, "todo");
 }
 
+TEST(Routes, FollowersAndSocketsNameTheirApp_OrAllApps) {  // PROTOCOL 6.1, 7
+  const auto follow = find_route(request(http::Method::kGet, "/sync/todo/stream"));
+  ASSERT_TRUE(follow);
+  EXPECT_EQ(follow->endpoint, Endpoint::kFollow);
+  EXPECT_EQ(follow->app_id, "todo");
+  const auto socket = find_route(request(http::Method::kGet, "/ws/to%20do"));
+  ASSERT_TRUE(socket);
+  EXPECT_EQ(socket->endpoint, Endpoint::kSocket);
+  EXPECT_EQ(socket->app_id, "to do");
+  const auto all = find_route(request(http::Method::kGet, "/ws"));
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->endpoint, Endpoint::kSocket);
+  EXPECT_EQ(all->app_id, std::nullopt);
+}
+
 TEST(Routes, AppIdIsPercentDecoded) {  // PROTOCOL 9.1
   const auto push = find_route(request(http::Method::kPost, "/sync/my%20app%2Fx+y"));
   ASSERT_TRUE(push);
@@ -34,8 +49,11 @@ TEST(Routes, AppIdMustBe1To255BytesOfUtf8WithoutNul) {  // PROTOCOL 9.1
   EXPECT_TRUE(find_route(request(http::Method::kPost, longest)));
   for (const std::string& path :
        {std::string("/sync/"), longest + "a", std::string("/sync/a%00"), std::string("/sync/%ff"),
-        std::string("/sync/%zz"), std::string("/sync//pull")}) {
-    const auto method = path.ends_with("/pull") ? http::Method::kGet : http::Method::kPost;
+        std::string("/sync/%zz"), std::string("/sync//pull"), std::string("/sync//stream"),
+        std::string("/ws/"), std::string("/ws/%00")}) {
+    const bool is_read = path.ends_with("/pull") || path.ends_with("/stream");
+    const auto method =
+        is_read || path.starts_with("/ws") ? http::Method::kGet : http::Method::kPost;
     const auto route = find_route(request(method, path));
     ASSERT_FALSE(route) << path;
     EXPECT_EQ(route.error().status, 400) << path;
@@ -43,7 +61,8 @@ TEST(Routes, AppIdMustBe1To255BytesOfUtf8WithoutNul) {  // PROTOCOL 9.1
 }
 
 TEST(Routes, UnknownPathsAre404) {  // PROTOCOL 9.1
-  for (const char* path : {"/", "/healthz", "/sync", "/sync/todo/", "/sync/todo/pull/x", "*"}) {
+  for (const char* path : {"/", "/healthz", "/sync", "/sync/todo/", "/sync/todo/pull/x", "*",
+                           "/wss", "/ws/a/b", "/sync/todo/stream/"}) {
     const auto route = find_route(request(http::Method::kGet, path));
     ASSERT_FALSE(route) << path;
     EXPECT_EQ(route.error().status, 404) << path;
@@ -54,6 +73,7 @@ TEST(Routes, WrongMethodsAre405WithAllow) {  // PROTOCOL 9.1
   for (const auto& [method, path] :
        {std::pair(http::Method::kGet, "/sync/todo"),
         std::pair(http::Method::kPost, "/sync/todo/pull"),
+        std::pair(http::Method::kPost, "/sync/todo/stream"), std::pair(http::Method::kPost, "/ws"),
         std::pair(http::Method::kPost, "/health"), std::pair(http::Method::kOther, "/metrics")}) {
     const auto route = find_route(request(method, path));
     ASSERT_FALSE(route) << path;

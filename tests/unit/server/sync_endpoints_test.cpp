@@ -59,5 +59,30 @@ TEST(PullRequest, LimitAsksForFewerOnly) {  // PROTOCOL 3.2
   }
 }
 
+TEST(FollowRequest, BeginsAtLastEventId_ElseSince_ElseTheBeginning) {  // PROTOCOL 7.1, 2.5
+  http::Request request = pull_of("since=2024-01-01T00:00:01Z");
+  const auto since_us = [&] { return read_follow(request, "user", "todo")->since_us; };
+  constexpr int64_t kBeginUs = 1'704'067'200'000'000;
+  EXPECT_EQ(since_us(), kBeginUs + 1'000'000);
+  request.headers = {{"Last-Event-ID", "2024-01-01T00:00:02.000001Z"}};
+  EXPECT_EQ(since_us(), kBeginUs + 2'000'001);
+  request.headers = {{"last-event-id", ""}};
+  EXPECT_EQ(since_us(), kBeginUs + 1'000'000);
+  request.headers = {{"last-event-id", "x"}};
+  EXPECT_EQ(since_us(), 0);
+  request.headers.clear();
+  request.query = "";
+  EXPECT_EQ(since_us(), 0);
+}
+
+TEST(FollowRequest, WithoutCollectionsItIsAllTables) {  // PROTOCOL 7.1
+  for (const char* query : {"", "collections=*", "collections="}) {
+    EXPECT_TRUE(read_follow(pull_of(query), "user", "todo")->tables.empty()) << query;
+  }
+  EXPECT_EQ(read_follow(pull_of("collections=b,a"), "user", "todo")->tables,
+            (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(read_follow(pull_of("collections=,"), "user", "todo"));
+}
+
 }  // namespace
 }  // namespace mana_sync::server

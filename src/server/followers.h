@@ -1,0 +1,33 @@
+// `GET /sync/{appId}/stream` (PROTOCOL §7): clients that follow a stream by server-sent events.
+#pragma once
+
+#include <memory>
+
+#include "mana_sync/auth/authenticator.h"
+#include "mana_sync/http/server.h"
+#include "mana_sync/net/loop.h"
+#include "mana_sync/sync/engine.h"
+
+namespace mana_sync::server {
+
+// One thread.
+class Followers {
+ public:
+  // Both must outlive it. Registers the metric mana_sync_followers.
+  Followers(net::Loop& loop, sync::Engine& engine);
+  // REQUIRES: the HTTP server is gone.
+  ~Followers();
+  Followers(const Followers&) = delete;
+  Followers& operator=(const Followers&) = delete;
+
+  // Answers a request: at once with the head, then with what `from` asks for, page by page, and
+  // then with what is committed, until the client goes, its token expires, or the server stops.
+  void follow(sync::PullRequest from, const auth::Identity& identity,
+              const http::Responder& responder);
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mana_sync::server

@@ -1,0 +1,53 @@
+#include "sockets.h"
+
+#include <utility>
+
+#include "mana_sync/ws/connection.h"
+#include "mana_sync/ws/handshake.h"
+#include "socket_session.h"
+
+namespace mana_sync::server {
+
+struct Sockets::Impl {
+  Impl(net::Loop& loop, sync::Hub& hub, auth::Authenticator& authenticator, size_t max)
+      : shared(loop),
+        context{.loop = loop,
+                .hub = hub,
+                .authenticator = authenticator,
+                .open = loop.metrics().gauge("mana_sync_websockets", "Open WebSockets"),
+                .unauthenticated = loop.metrics().gauge("mana_sync_websockets_unauthenticated",
+                                                        "WebSockets that have not shown a token")},
+        refused(loop.metrics().counter("mana_sync_websockets_refused_total",
+                                       "WebSockets refused because too many had shown no token")),
+        unauthenticated_max(static_cast<int64_t>(max)) {}
+
+  ws::Shared shared;
+  SocketContext context;
+  Counter& refused;
+  const int64_t unauthenticated_max;
+};
+
+Sockets::Sockets(net::Loop& loop, sync::Hub& hub, auth::Authenticator& authenticator,
+                 size_t unauthenticated_max)
+    : impl_(std::make_unique<Impl>(loop, hub, authenticator, unauthenticated_max)) {}
+
+Sockets::~Sockets() = default;
+
+void Sockets::open(const http::Request& request, std::optional<std::string> app_id,
+                   const http::Responder& responder) {
+  auto answer = ws::answer_handshake(request);
+  if (!answer) {
+    responder.respond(std::move(answer.error()));
+    return;
+  }
+  if (impl_->context.unauthenticated.value() >= impl_->unauthenticated_max) {
+    impl_->refused.add();
+    responder.respond(http::error_response(503, "too many WebSockets have not authenticated"));
+    return;
+  }
+  auto session = std::make_unique<SocketSession>(impl_->context, std::move(app_id));
+  responder.upgrade(std::move(*answer),
+                    std::make_unique<ws::Connection>(impl_->shared, std::move(session)));
+}
+
+}  // namespace mana_sync::server
