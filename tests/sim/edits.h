@@ -1,6 +1,8 @@
 // Every edit that a device ever made, in the order that it made them.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -10,6 +12,11 @@
 #include "mana_sync/sync/store_port.h"
 
 namespace mana_sync::sim {
+
+// Streams are known by their number. A user has two apps.
+[[nodiscard]] inline sync::StreamName stream_name(size_t stream) {
+  return {fmt::format("user{}", stream / 2), fmt::format("app{}", stream % 2)};
+}
 
 // Where a cell stands in its stream.
 struct CellId {

@@ -29,6 +29,10 @@ constexpr std::array kNamedKnobs = {
     NamedKnob{"equal_time", &Knobs::equal_time},
     NamedKnob{"deletes", &Knobs::deletes},
     NamedKnob{"large_values", &Knobs::large_values},
+    NamedKnob{"sockets", &Knobs::sockets},
+    NamedKnob{"slow_sockets", &Knobs::slow_sockets},
+    NamedKnob{"leaving_sockets", &Knobs::leaving_sockets},
+    NamedKnob{"socket_churn", &Knobs::socket_churn},
     NamedKnob{"commit_failed", &Knobs::commit_failed},
     NamedKnob{"commit_unknown", &Knobs::commit_unknown},
     NamedKnob{"poison", &Knobs::poison},
@@ -79,11 +83,19 @@ void roll_size(Knobs& knobs, Dice& dice) {
   knobs.time_grain_ms = 1'000;
 }
 
+void roll_sockets(Knobs& knobs, Dice& dice) {
+  knobs.sockets = dice.one_in(8) ? 0 : dice.between(1, 5);
+  knobs.slow_sockets = dice.pick<int64_t>({0, 50, 100});
+  knobs.leaving_sockets = maybe(dice, 30);
+  knobs.socket_churn = maybe(dice, 100);
+}
+
 }  // namespace
 
-Knobs Knobs::of(Dice& dice) {
+Knobs Knobs::of(Dice& dice, Dice& socket_dice) {
   Knobs knobs;
   roll_size(knobs, dice);
+  roll_sockets(knobs, socket_dice);
   knobs.timeless_insert = maybe(dice, 100);
   knobs.timeless_update = maybe(dice, 30);
   knobs.timeless_delete = maybe(dice, 100);

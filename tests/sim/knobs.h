@@ -36,6 +36,12 @@ struct Knobs {
   int64_t deletes = 0;
   int64_t large_values = 0;  // of some 100 KB
 
+  // WebSockets. Slow: they take what waits later. Leaving: they do so when they are told.
+  int64_t sockets = 0;
+  int64_t slow_sockets = 0;     // percent
+  int64_t leaving_sockets = 0;  // percent of those that are not slow
+  int64_t socket_churn = 0;     // per mille of what they do
+
   // Trouble, per mille of steps (or of the calls that could meet it).
   int64_t commit_failed = 0;
   int64_t commit_unknown = 0;
@@ -59,7 +65,8 @@ struct Knobs {
   // 1: clocks break the bound of PROTOCOL 5.7; what depends on it is not checked.
   int64_t out_of_bounds = 0;
 
-  static Knobs of(Dice& dice);
+  // Sockets have dice of their own: without them a seed makes the same world.
+  static Knobs of(Dice& dice, Dice& socket_dice);
   // Clocks keep the bound unless out_of_bounds says otherwise.
   void keep_bounds();
   [[nodiscard]] std::string text() const;

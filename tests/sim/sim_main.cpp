@@ -55,6 +55,7 @@ int run(const Arguments& arguments, const RunOptions& options) {
   size_t conflicts = 0;
   size_t corrections = 0;
   size_t restated = 0;
+  size_t notices = 0;
   size_t compared = 0;
   size_t exempt = 0;
   const auto began = std::chrono::steady_clock::now();
@@ -67,6 +68,7 @@ int run(const Arguments& arguments, const RunOptions& options) {
     conflicts += result.conflicts;
     corrections += result.corrections;
     restated += result.restated;
+    notices += result.notices;
     compared += result.compared_cells;
     exempt += result.exempt_cells;
     if (arguments.soak && seeds % 10'000 == 0) fmt::print("seed {}\n", result.seed);
@@ -80,6 +82,7 @@ int run(const Arguments& arguments, const RunOptions& options) {
              failed);
   fmt::print("{} edits, {} answers, {} conflicts, {} corrections, {} of them stored\n", edits,
              answers, conflicts, corrections, restated);
+  fmt::print("{} notices to sockets\n", notices);
   fmt::print("{} cells compared, {} of them exempt\n", compared, exempt);
   return failed == 0 ? 0 : 1;
 }

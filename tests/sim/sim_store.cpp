@@ -161,22 +161,27 @@ void SimStore::finish_commit(Call& call, Commit& commit, bool failed) {
   if (failed && (call.happened || per_mille(knobs_.commit_unknown * 2)) && !poisoned) {
     journal_.trace("  store: outcome unknown, stored={}", call.happened);
     if (!call.happened) limbo_.push_back({call.stream, copies_of(commit.unit->rows)});
-    return commit.done(CommitOutcome::kUnknown, "the connection was lost");
+    return tell(commit, CommitOutcome::kUnknown, "the connection was lost");
   }
   if (failed) {
     journal_.trace("  store: commit failed");
-    return commit.done(CommitOutcome::kFailed, "the database failed");
+    return tell(commit, CommitOutcome::kFailed, "the database failed");
   }
   if (poisoned) {
     journal_.trace("  store: refused a unit of {} rows", commit.unit->rows.size());
-    return commit.done(CommitOutcome::kRefused, "changes: the database refused their data");
+    return tell(commit, CommitOutcome::kRefused, "changes: the database refused their data");
   }
   if (per_mille(knobs_.commit_unknown)) {
     journal_.trace("  store: committed, and the answer is lost");
-    return commit.done(CommitOutcome::kUnknown, "the connection was lost");
+    return tell(commit, CommitOutcome::kUnknown, "the connection was lost");
   }
   journal_.trace("  store: committed");
-  commit.done(CommitOutcome::kCommitted, {});
+  tell(commit, CommitOutcome::kCommitted, {});
+}
+
+void SimStore::tell(Commit& commit, CommitOutcome outcome, std::string_view reason) {
+  if (outcome_watcher_) outcome_watcher_(*commit.unit->stream, commit.unit->rows, outcome);
+  commit.done(outcome, reason);
 }
 
 void SimStore::store(const sync::StreamName& stream, const Rows& rows) {

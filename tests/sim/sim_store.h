@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -27,9 +29,15 @@ inline constexpr std::string_view kPoison = "\"poison\"";
 
 class SimStore final : public sync::StorePort {
  public:
+  // Hears what the engine is about to be told of a unit.
+  using OutcomeWatcher = std::function<void(const sync::StreamName&,
+                                            std::span<const sync::ChangeRow>, sync::CommitOutcome)>;
+
   // All must outlive it.
   SimStore(const Knobs& knobs, const Clock& clock, Dice& dice, Journal& journal)
       : knobs_(knobs), clock_(clock), dice_(dice), journal_(journal) {}
+
+  void watch_outcomes(OutcomeWatcher watcher) { outcome_watcher_ = std::move(watcher); }
 
   void commit(const sync::CommitUnit& unit, sync::CommitCallback done) override;
   void read_page(sync::PageQuery query, sync::PageCallback done) override;
@@ -103,6 +111,7 @@ class SimStore final : public sync::StorePort {
   void finish(size_t call, bool failed);
   void happen(Call& call);
   void finish_commit(Call& call, Commit& commit, bool failed);
+  void tell(Commit& commit, sync::CommitOutcome outcome, std::string_view reason);
   void answer(PageRead& read, bool failed);
   void answer(Load& load, bool failed);
   void answer(Question& question, bool failed);
@@ -120,6 +129,7 @@ class SimStore final : public sync::StorePort {
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<Limbo> limbo_;
   bool healthy_ = false;
+  OutcomeWatcher outcome_watcher_;
 };
 
 }  // namespace mana_sync::sim

@@ -66,6 +66,7 @@ TEST(SimTest, WorldsAreFullOfConflicts_AndHardlyAnythingIsExempt) {
   size_t edits = 0;
   size_t conflicts = 0;
   size_t corrections = 0;
+  size_t notices = 0;
   size_t compared = 0;
   size_t exempt = 0;
   for (uint64_t seed = 1; seed <= 50; ++seed) {
@@ -73,12 +74,14 @@ TEST(SimTest, WorldsAreFullOfConflicts_AndHardlyAnythingIsExempt) {
     edits += result.edits;
     conflicts += result.conflicts;
     corrections += result.corrections;
+    notices += result.notices;
     compared += result.compared_cells;
     exempt += result.exempt_cells;
   }
   EXPECT_GT(edits, 500u);
   EXPECT_GT(conflicts, 50u);
   EXPECT_GT(corrections, 50u);
+  EXPECT_GT(notices, 200u);
   EXPECT_GT(compared, 500u);
   EXPECT_LT(exempt, compared / 20);
 }

@@ -17,8 +17,8 @@ constexpr int64_t kLapsedStepsMax = 40;
 // Rounds of settling, each of which gets every request an answer: more is a hang.
 constexpr int kSettleRoundsMax = 10'000;
 
-Knobs knobs_of(Dice& dice, const RunOptions& options) {
-  Knobs knobs = Knobs::of(dice);
+Knobs knobs_of(Dice& dice, Dice& socket_dice, const RunOptions& options) {
+  Knobs knobs = Knobs::of(dice, socket_dice);
   for (const auto& [name, value] : options.knobs) {
     for (const NamedKnob& knob : named_knobs()) {
       if (knob.name == name) knobs.*knob.value = value;
@@ -37,11 +37,13 @@ RunResult run_world(uint64_t seed, const RunOptions& options) {
 World::World(uint64_t seed, const RunOptions& options)
     : seed_(seed),
       dice_(seed),
-      knobs_(knobs_of(dice_, options)),
+      socket_dice_(~seed),
+      knobs_(knobs_of(dice_, socket_dice_, options)),
       journal_(options.print_trace),
       clock_(kBeginUs),
       true_us_(kBeginUs),
-      store_(knobs_, clock_, dice_, journal_) {
+      store_(knobs_, clock_, dice_, journal_),
+      sockets_(knobs_, socket_dice_, store_, journal_) {
   journal_.trace("seed {}: {}", seed, knobs_.text());
   set_server_skew();
   for (int64_t stream = 0; stream < knobs_.streams; ++stream) {
@@ -75,12 +77,9 @@ RunResult World::run() {
   for (const LoggedAnswer& answer : answers_) result.conflicts += answer.answer.conflicts.size();
   if (!journal_.failure()) check(result);
   result.failure = journal_.failure();
+  result.notices = sockets_.notices();
   result.trace_hash = journal_.hash();
   return result;
-}
-
-sync::StreamName World::stream_name(size_t stream) const {
-  return {fmt::format("user{}", stream / 2), fmt::format("app{}", stream % 2)};
 }
 
 // --- A step
@@ -107,7 +106,20 @@ void World::step() {
       store_.advance();
       break;
   }
-  if (dice_.percent(knobs_.tick_percent)) engine_->run();
+  move_sockets();
+  if (dice_.percent(knobs_.tick_percent)) end_tick();
+}
+
+void World::move_sockets() {
+  std::vector<Sockets::Client> clients;
+  for (const auto& device : devices_) clients.push_back({device->stream(), device->client_id()});
+  sockets_.act(engine_->hub(), clients);
+}
+
+// In the server's order (docs/ARCHITECTURE.md, "A tick").
+void World::end_tick() {
+  sockets_.drain(engine_->hub());
+  engine_->run();
 }
 
 void World::pass_time() {
@@ -336,6 +348,7 @@ void World::crash_server() {
   journal_.trace("the server dies");
   store_.crash();
   engine_.reset();
+  sockets_.cut();
   for (size_t i = requests_.size(); i-- > 0;) {
     Request& request = *requests_[i];
     if (request.state != Request::State::kAtServer) continue;

@@ -1,7 +1,7 @@
 // One run: an engine, its store, its clock and its lease, devices, and the network between them,
 // all moved by one seed. In each step something happens somewhere; what happens in which order is
 // the dice's to say. In the end all trouble stops, everybody pushes and pulls, and what then stands
-// is checked against PROTOCOL §5 and §10.
+// is checked against PROTOCOL §5 and §10. What sockets are told is checked at once, against §6.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/sync/engine.h"
 #include "sim_store.h"
+#include "socket.h"
 
 namespace mana_sync::sim {
 
@@ -40,6 +41,7 @@ struct RunResult {
   size_t conflicts = 0;
   size_t corrections = 0;
   size_t restated = 0;  // corrections that were stored
+  size_t notices = 0;   // that sockets were told
   size_t compared_cells = 0;
   size_t exempt_cells = 0;  // of them: differ, and may (PROTOCOL 5.10)
 };
@@ -73,6 +75,8 @@ class World {
   void pass_time();
   void make_trouble();
   void act(size_t device);
+  void move_sockets();
+  void end_tick();
   void deliver_any(Request::State state);
 
   // A request's way.
@@ -99,12 +103,12 @@ class World {
   void everybody_pulls();
   void check(RunResult& result);
 
-  [[nodiscard]] sync::StreamName stream_name(size_t stream) const;
   [[nodiscard]] bool per_mille(int64_t knob) { return dice_.between(0, 999) < knob; }
   [[nodiscard]] bool is_in_flight(size_t device) const;
 
   const uint64_t seed_;
   Dice dice_;
+  Dice socket_dice_;
   Knobs knobs_;
   Journal journal_;
   ManualClock clock_;
@@ -114,6 +118,7 @@ class World {
   int64_t high_water_us_ = 0;
   int64_t lapsed_steps_ = 0;
   SimStore store_;
+  Sockets sockets_;
   EditLog edits_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<int64_t> offline_until_us_;  // of each device

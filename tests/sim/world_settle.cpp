@@ -30,7 +30,7 @@ void World::settle_requests() {
     clock_.advance_us(kRoundUs);
     if (high_water_us_ - clock_.wall_us() < limits::kLeaseAheadUs / 2) renew_lease();
     deliver_any(Request::State::kToServer);
-    engine_->run();
+    end_tick();
     store_.advance();
     deliver_any(Request::State::kToDevice);
     if (requests_.empty() && store_.is_idle() && engine_->waiting_pushes() == 0) return;
@@ -68,6 +68,7 @@ void World::everybody_pulls() {
 }
 
 void World::check(RunResult& result) {
+  sockets_.leave(engine_->hub());
   for (size_t stream = 0; stream < acknowledged_us_.size(); ++stream) {
     const sync::StreamName name = stream_name(stream);
     const sync::testing::StoredRows& rows = store_.rows_of(name);
