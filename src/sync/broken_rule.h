@@ -6,11 +6,14 @@ namespace mana_sync::sync {
 
 enum class BrokenRule {
   kNone,
-  kTie,         // a newcomer keeps a tie (PROTOCOL 5.2)
-  kReceipt,     // a receipt-timed insert beats its author's edit (PROTOCOL 5.8)
-  kCursor,      // a cursor is the time of now, whatever is in flight (PROTOCOL 10.1)
-  kOverlay,     // what failed stays in memory (ARCHITECTURE §4)
-  kCorrection,  // the winners of lost edits are not sent (PROTOCOL 5.6)
+  kTie,            // a newcomer keeps a tie (PROTOCOL 5.2)
+  kReceipt,        // a receipt-timed insert beats its author's edit (PROTOCOL 5.8)
+  kCursor,         // a cursor is the time of now, whatever is in flight (PROTOCOL 10.1)
+  kOverlay,        // what failed stays in memory (ARCHITECTURE §4)
+  kCorrection,     // the winners of lost edits are not sent (PROTOCOL 5.6)
+  kNotifyEarly,    // sockets are told before the commit (PROTOCOL 6.2)
+  kNotifyMerge,    // what comes while a notice waits is lost (PROTOCOL 6.2)
+  kNotifyUnknown,  // a commit of unknown outcome is not told
 };
 
 #ifndef MANA_SYNC_BROKEN_RULE

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "broken_rule.h"
 #include "mana_sync/base/json_text.h"
 
 namespace mana_sync::sync {
@@ -145,6 +146,7 @@ bool Hub::add(Subscription& subscription, Gathered& gathered) {
 void Hub::merge(Subscription& subscription, std::shared_ptr<const Notice> notice) {
   for (std::shared_ptr<const Notice>& waiting : subscription.pending) {
     if (waiting->app_id != notice->app_id) continue;
+    if (kBrokenRule == BrokenRule::kNotifyMerge) return;
     if (std::ranges::includes(waiting->tables, notice->tables)) return;
     waiting = Notice::of(notice->app_id, united(waiting->tables, notice->tables));
     return;

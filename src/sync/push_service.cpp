@@ -228,6 +228,7 @@ Merged PushService::restate(WaitingPush& push, const CellOverlay& cells) {
 void PushService::submit_commit(Stream& stream, std::unique_ptr<UnitInFlight> unit) {
   unit->unit.stream = &stream.name;
   const bool stores_nothing = unit->unit.rows.empty();
+  if (kBrokenRule == BrokenRule::kNotifyEarly) publish(*unit);
   stream.unit = std::move(unit);
   if (stores_nothing) return on_committed(stream, CommitOutcome::kCommitted, {});
   store_.commit(stream.unit->unit, [this, &stream](CommitOutcome outcome, std::string_view reason) {
@@ -244,7 +245,7 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
       stored_changes_.add(static_cast<int64_t>(unit->unit.rows.size()));
       std::move(unit->overlay).apply_to(stream.cells);
       remember_rows(stream, *unit);
-      publish(*unit);
+      if (kBrokenRule != BrokenRule::kNotifyEarly) publish(*unit);
       for (auto& push : unit->pushes) answer_stored(stream, std::move(push));
       break;
     case CommitOutcome::kRefused:
@@ -258,7 +259,7 @@ void PushService::on_committed(Stream& stream, CommitOutcome outcome, std::strin
       // What really happened is read again.
       cache_.forget(stream);
       // If it is stored, its repeat stores nothing: nobody would be told later (PROTOCOL 6.2).
-      publish(*unit);
+      if (kBrokenRule != BrokenRule::kNotifyUnknown) publish(*unit);
       refuse_all_of(*unit, reason);
       break;
     case CommitOutcome::kFailed:
