@@ -101,6 +101,11 @@ void Follower::on_notified() {
   if (has_news_ && state_ == State::kCaughtUp) read();
 }
 
+void Follower::on_gap() {
+  has_news_ = true;
+  if (state_ == State::kCaughtUp) read();
+}
+
 void Follower::on_sent(size_t pending_bytes) {
   if (state_ == State::kFull && pending_bytes <= limits::kFollowerOutputBytesMax) read();
 }

@@ -43,6 +43,7 @@ class Follower final : public http::StreamEvents, public sync::Subscriber {
   void on_sent(size_t pending_bytes) override;
   void on_gone() override { context_.remove(id_); }
   void on_notified() override;
+  void on_gap() override;
 
  private:
   // Reading ─▶ Full ─▶ Reading      a page was sent, and there are more: when the client took it

@@ -117,6 +117,11 @@ void SocketSession::on_notified() {
   if (connection_->pending_bytes() == 0) send_pending();
 }
 
+void SocketSession::on_gap() {
+  // Nobody knows which tables to name. A client that connects again pulls them all.
+  connection_->close(ws::CloseCode::kServiceRestart, "another server has written");
+}
+
 void SocketSession::on_drained() {
   if (subscription_.valid()) send_pending();
 }

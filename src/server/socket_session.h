@@ -40,6 +40,7 @@ class SocketSession final : public ws::Session, public sync::Subscriber {
   void on_closed() override {}
 
   void on_notified() override;
+  void on_gap() override;
 
  private:
   // Unauthenticated ─▶ Authenticated   a token that counts

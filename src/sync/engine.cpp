@@ -33,9 +33,12 @@ void Engine::run() {
 
 void Engine::grant(int64_t floor_us, int64_t high_water_us) {
   const bool is_another = floor_us_ != floor_us;
+  const bool is_first = !floor_us_;
   floor_us_ = floor_us;
   stamps_.grant(floor_us, high_water_us);
-  if (is_another) cache_.forget_all();
+  if (!is_another) return;
+  cache_.forget_all();
+  if (!is_first) hub_.note_gap();
 }
 
 size_t Engine::waiting_pushes() const {

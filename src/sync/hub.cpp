@@ -89,6 +89,7 @@ void Hub::publish(const StreamName& stream, std::span<const ChangeRow> rows) {
 }
 
 void Hub::drain() {
+  if (std::exchange(has_gap_, false)) tell_of_gap();
   if (published_.empty()) return;
   // Subscribers may cause more to be published: that is for the next drain.
   const std::vector<Published> published = std::exchange(published_, {});
@@ -103,6 +104,15 @@ void Hub::drain() {
     app->parts.push_back(&part);
   }
   for (auto& [user_id, apps] : by_user) notify(std::string(user_id), apps);
+}
+
+void Hub::tell_of_gap() {
+  std::vector<SubscriptionId> all;
+  subscriptions_.for_each([&](SubscriptionId id, const Subscription&) { all.push_back(id); });
+  // Each call may end other subscriptions.
+  for (const SubscriptionId id : all) {
+    if (Subscription* subscription = subscriptions_.find(id)) subscription->subscriber->on_gap();
+  }
 }
 
 void Hub::notify(const std::string& user_id, std::vector<Gathered>& apps) {

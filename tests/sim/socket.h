@@ -42,6 +42,7 @@ class Socket final : public sync::Subscriber {
   void take();
 
   void on_notified() override;
+  void on_gap() override {}  // nobody else writes in this world
 
   // For the checks: the engine is told of a row; the hub was drained.
   void on_outcome(const OutcomeRow& row, bool is_owed);

@@ -85,7 +85,7 @@ class Engine {
 
   // The lease: stamps and cursors stay in (floor_us, high_water_us]. Beyond it pushes are refused
   // and cursors stand still. Another floor than the last one's means that another process may have
-  // written since: what memory holds is forgotten (ARCHITECTURE §5).
+  // written since: what memory holds is forgotten, and subscribers are told (ARCHITECTURE §5).
   void grant(int64_t floor_us, int64_t high_water_us);
   // Who is told of commits. drain() it in the tick in which the store's callbacks came: what a
   // subscriber then asks for is there.

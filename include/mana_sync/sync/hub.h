@@ -33,6 +33,9 @@ class Subscriber {
   virtual ~Subscriber() = default;
   // Something waits that did not before the last Hub::take(). May subscribe and unsubscribe.
   virtual void on_notified() = 0;
+  // Anything may have been committed that nobody here was told of: another process has written.
+  // What waits still waits. May subscribe and unsubscribe.
+  virtual void on_gap() = 0;
 };
 
 // What a subscriber hears of.
@@ -58,6 +61,8 @@ class Hub {
 
   // Rows of one client that were committed. Nobody is called.
   void publish(const StreamName& stream, std::span<const ChangeRow> rows);
+  // Another process has written since the last publish: the next drain tells every subscriber.
+  void note_gap() { has_gap_ = true; }
   // Hands out what was published since the last drain.
   void drain();
   // What waits for a subscriber, one for each app; it waits no more. What comes while it waits is
@@ -81,6 +86,7 @@ class Hub {
     std::shared_ptr<const Notice> all;  // of all parts
   };
 
+  void tell_of_gap();
   void notify(const std::string& user_id, std::vector<Gathered>& apps);
   // Whether it is to be told that something waits: nothing did before.
   bool add(Subscription& subscription, Gathered& gathered);
@@ -89,6 +95,7 @@ class Hub {
   SlotMap<Subscription> subscriptions_;
   absl::flat_hash_map<std::string, std::vector<SubscriptionId>> by_user_;
   std::vector<Published> published_;
+  bool has_gap_ = false;
   Counter& notifications_;
 };
 

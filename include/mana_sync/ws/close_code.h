@@ -14,7 +14,8 @@ enum class CloseCode : uint16_t {
   kPolicyViolation = 1008,
   kTooBig = 1009,
   kInternalError = 1011,
-  kTryAgainLater = 1013,  // IANA's registry
+  kServiceRestart = 1012,  // IANA's registry; so the next
+  kTryAgainLater = 1013,
 };
 
 }  // namespace mana_sync::ws

@@ -23,7 +23,12 @@ class HubTest : public ::testing::Test {
       ++calls;
       if (then) then();
     }
+    void on_gap() override {
+      ++gaps;
+      if (then) then();
+    }
     int calls = 0;
+    int gaps = 0;
     std::function<void()> then;
     SubscriptionId id;
   };
@@ -159,6 +164,24 @@ TEST_F(HubTest, SubscribersMayComeAndGoFromWithinACall) {
   EXPECT_EQ(hub_.user_count(), 1u);
   hub_.unsubscribe(third.id);
   EXPECT_EQ(hub_.user_count(), 0u);
+}
+
+TEST_F(HubTest, AGapIsToldToAll_OnceEach_WhoeverLeavesMeanwhile) {
+  Listener first;
+  Listener second;
+  Listener third;
+  listen(first);
+  listen(second, "chat", {}, "somebody else");
+  listen(third);
+  first.then = [&] { hub_.unsubscribe(third.id); };
+  hub_.note_gap();
+  hub_.note_gap();
+  EXPECT_EQ(first.gaps, 0);
+  hub_.drain();
+  hub_.drain();
+  EXPECT_EQ(first.gaps, 1);
+  EXPECT_EQ(second.gaps, 1);
+  EXPECT_EQ(third.gaps, 0);
 }
 
 TEST_F(HubTest, WithoutListenersNothingIsGathered) {

@@ -22,7 +22,9 @@ class NotificationTest : public ::testing::Test {
       ++calls;
       if (then) then();
     }
+    void on_gap() override { ++gaps; }
     int calls = 0;
+    int gaps = 0;
     std::function<void()> then;
   };
 
@@ -101,6 +103,18 @@ TEST_F(NotificationTest, AnUnknownOutcomeIsTold_SinceItsRepeatWillNotBe) {  // 6
   start_push("writer", "a");
   world.settle();
   EXPECT_EQ(calls_after_drain(), 1);
+}
+
+TEST_F(NotificationTest, WhenAnotherProcessHasWritten_AllAreTold) {  // ARCHITECTURE §5
+  const int64_t floor_us = world.clock.wall_us() + 10'000'000;
+  world.engine.grant(floor_us, floor_us + 1'000'000);
+  EXPECT_EQ(listener.gaps, 0);
+  world.engine.hub().drain();
+  EXPECT_EQ(listener.gaps, 1);
+  // The same lease, renewed.
+  world.engine.grant(floor_us, floor_us + 2'000'000);
+  world.engine.hub().drain();
+  EXPECT_EQ(listener.gaps, 1);
 }
 
 }  // namespace
