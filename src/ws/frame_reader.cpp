@@ -1,4 +1,4 @@
-#include "frame_reader.h"
+#include "mana_sync/ws/frame_reader.h"
 
 #include <wslay/wslay.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "frame_reader.h"
+#include "mana_sync/ws/frame_reader.h"
 
 namespace mana_sync::ws {
 

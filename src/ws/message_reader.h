@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "frame_reader.h"
 #include "mana_sync/ws/close_code.h"
+#include "mana_sync/ws/frame_reader.h"
 #include "utf8_checker.h"
 
 namespace mana_sync::ws {
