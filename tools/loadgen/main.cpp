@@ -1,0 +1,186 @@
+// mana-sync-loadgen: drives a server over the public protocol, and checks what it answers.
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "mana_sync/base/clock.h"
+#include "mana_sync/base/log.h"
+#include "mana_sync/base/metrics.h"
+#include "mana_sync/net/loop.h"
+#include "mana_sync/net/signals.h"
+#include "realtime_scenarios.h"
+#include "scenario.h"
+
+namespace mana_sync::loadgen {
+namespace {
+
+using MakeScenario = std::function<std::unique_ptr<Scenario>(RunContext&)>;
+
+struct CommandLine {
+  CommonOptions common;
+  IdleOptions idle;
+  NotifyOptions notify;
+  NotifyOptions users{.users = 100, .listeners_per_user = 1, .pushes_per_s = 100};
+  StormOptions storm;
+  bool opens_at_once = false;
+  bool listens_to_events = false;
+  // Of the command that was given.
+  std::string scenario;
+  MakeScenario make;
+};
+
+int fail_with(const Error& error) {
+  fmt::print(stderr, "mana-sync-loadgen: {}\n", error.message);
+  return 1;
+}
+
+Result<void> write_json(const Report& report, const std::string& path) {
+  std::ofstream file(path);
+  file << report.json();
+  file.close();
+  if (!file) return fail(ErrorCode::kIo, fmt::format("{} cannot be written", path));
+  return {};
+}
+
+int report_on(const Report& report, const CommonOptions& options) {
+  fmt::print("{}", report.table());
+  if (!options.json_path.empty()) {
+    if (const auto written = write_json(report, options.json_path); !written) {
+      return fail_with(written.error());
+    }
+  }
+  return report.has_failed() ? 1 : 0;
+}
+
+int run(CommandLine& line) {
+  const SystemClock clock;
+  Logger log(LogLevel::kWarn, clock);
+  Metrics metrics;
+  auto endpoint = Endpoint::parse(line.common.url);
+  if (!endpoint) return fail_with(endpoint.error());
+  auto tokens = read_tokens(line.common.tokens_path, line.common.users);
+  if (!tokens) return fail_with(tokens.error());
+  raise_descriptor_limit();
+  auto loop = net::Loop::create(clock, log, metrics);
+  if (!loop) return fail_with(loop.error());
+  if (line.common.app.empty()) line.common.app = fmt::format("loadgen-{:x}", clock.wall_us());
+
+  Report report(line.scenario);
+  Network network(std::move(*loop), std::move(*endpoint));
+  simdjson::dom::parser json;
+  RunContext means{network, report, line.common, std::move(*tokens), json};
+  auto signals = net::Signals::watch(network.loop(), {SIGINT, SIGTERM}, [&](int) {
+    report.add_failure("interrupted");
+    network.loop().stop();
+  });
+  if (!signals) return fail_with(signals.error());
+  const auto scenario = line.make(means);
+  scenario->start();
+  network.loop().run();
+  scenario->write_report();
+  return report_on(report, line.common);
+}
+
+void add_idle(CLI::App& app, CommandLine& line) {
+  CLI::App* const command =
+      app.add_subcommand("idle", "Open WebSockets, authenticate, and hold them");
+  IdleOptions& options = line.idle;
+  command->add_option("--sockets", options.sockets)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--open-rate", options.opened_per_s, "Opened a second")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--storm", line.opens_at_once, "Open all at once");
+  command->add_option("--seconds", options.hold_s, "How long they are held")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->callback([&line] {
+    if (line.opens_at_once) line.idle.opened_per_s = 0;
+    line.make = [&line](RunContext& means) { return make_idle(means, line.idle); };
+  });
+}
+
+void add_notify_options(CLI::App& command, CommandLine& line, NotifyOptions& options) {
+  command.add_option("--rate", options.pushes_per_s, "Pushes a second, of all users")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--seconds", options.seconds, "How long is pushed")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--listeners", options.listeners_per_user, "Of each user")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--sse", line.listens_to_events, "Server-sent events in place of WebSockets");
+}
+
+void add_notify(CLI::App& app, CommandLine& line, const char* name, const char* what,
+                NotifyOptions& options) {
+  CLI::App* const command = app.add_subcommand(name, what);
+  add_notify_options(*command, line, options);
+  command->callback([&line, &options] {
+    if (line.listens_to_events) options.kind = Listener::Kind::kServerSentEvents;
+    if (line.common.users > 0) options.users = line.common.users;
+    line.common.users = options.users;
+    line.make = [&options](RunContext& means) { return make_notify(means, options); };
+  });
+}
+
+void add_storm(CLI::App& app, CommandLine& line) {
+  CLI::App* const command = app.add_subcommand(
+      "storm", "Cut all WebSockets at once and let them come back, while asking for /health");
+  StormOptions& options = line.storm;
+  command->add_option("--sockets", options.sockets)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--open-rate", options.opened_per_s, "Opened a second, before the storm")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--probe-interval", options.probe_interval_ms, "Milliseconds")
+      ->check(CLI::Range(0.1, 1'000.0))
+      ->capture_default_str();
+  command->callback([&line] {
+    line.make = [&line](RunContext& means) { return make_storm(means, line.storm); };
+  });
+}
+
+}  // namespace
+}  // namespace mana_sync::loadgen
+
+int main(int argc, char** argv) {
+  using namespace mana_sync::loadgen;
+  CommandLine line;
+  CLI::App app("Drives a mana-sync server over its public protocol, and checks what it answers.");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--url", line.common.url, "The server")->capture_default_str();
+  app.add_option("--tokens", line.common.tokens_path,
+                 "File of tokens, one a line, of one user each")
+      ->required();
+  app.add_option("--users", line.common.users, "How many of the tokens are used");
+  app.add_option("--app", line.common.app, "appId; a new one if not given");
+  app.add_option("--server-pid", line.common.server_pid,
+                 "The server's process, whose memory and CPU time are told");
+  app.add_option("--phase-timeout", line.common.phase_timeout_s,
+                 "Seconds that a part of a scenario may take beyond its own time")
+      ->check(CLI::Range(1, 3'600))
+      ->capture_default_str();
+  app.add_option("--json", line.common.json_path, "Write the report there, too");
+  add_idle(app, line);
+  add_notify(app, line, "notify", "One user's listeners, and how soon they hear of each push",
+             line.notify);
+  add_notify(app, line, "users", "Many users' listeners, and how soon they hear of their pushes",
+             line.users);
+  add_storm(app, line);
+  CLI11_PARSE(app, argc, argv);
+  line.scenario = app.get_subcommands().front()->get_name();
+  return run(line);
+}
