@@ -1,0 +1,57 @@
+// The load generator against the real server: what it is to find there is that nothing is wrong.
+import assert from 'node:assert/strict';
+import {writeFileSync} from 'node:fs';
+import {after} from 'node:test';
+
+import {Loadgen} from './support/loadgen.mjs';
+import {Server} from './support/server.mjs';
+import {test} from './support/wait.mjs';
+
+const server = await Server.start();
+after(() => server.stop());
+const loadgen = new Loadgen(server);
+
+// Runs a scenario in which nothing may go wrong; its report.
+async function clean(scenario, ...options) {
+  const {code, stdout, stderr, report} = await loadgen.run(scenario, ...options);
+  assert.equal(code, 0, stdout + stderr);
+  assert.deepEqual(report.errors, {}, stdout);
+  assert.deepEqual(report.failures, [], stdout);
+  return report;
+}
+
+test('loadgen: sockets are authenticated and held', async () => {
+  const {figures} = await clean(
+      'idle', '--storm', '--sockets', 50, '--seconds', 0.2, '--server-pid',
+      server.process.child.pid);
+  assert.equal(figures['sockets authenticated'], 50);
+  assert.ok(figures['server RSS before'] > 0);
+});
+
+for (const how of ['', '--sse']) {
+  test(`loadgen: every listener hears of every push ${how}`, async () => {
+    const options = ['--listeners', 10, '--rate', 100, '--seconds', 0.5, how].filter(Boolean);
+    const {figures, latencies_ms: latencies} = await clean('notify', ...options);
+    assert.equal(figures.pushes, 50);
+    assert.equal(figures['notices missed'], 0);
+    assert.equal(latencies['answer to last listener'].count, 50);
+  });
+}
+
+test('loadgen: users hear of their own pushes', async () => {
+  const {figures} = await clean('users', '--users', 4, '--rate', 100, '--seconds', 0.5);
+  assert.equal(figures.notices, 50);
+});
+
+test('loadgen: all come back from a storm', async () => {
+  const {figures} = await clean('storm', '--sockets', 100, '--open-rate', 5000);
+  assert.equal(figures['sockets authenticated again'], 100);
+});
+
+test('loadgen: a token that is refused fails a run', async () => {
+  const other = new Loadgen(server);
+  writeFileSync(other.tokens, 'no-token\n');
+  const {code, report} = await other.run('idle', '--sockets', 2, '--seconds', 0.1);
+  assert.equal(code, 1);
+  assert.deepEqual(report.errors, {'closed with 1008 invalid token': 2});
+});
