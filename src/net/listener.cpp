@@ -141,6 +141,7 @@ class Acceptor final : public OpTarget {
   bool is_in_flight_ = false;    // true exactly when the accept's last completion has not been seen
   bool is_paused_ = false;       // by the owner
   bool is_backing_off_ = false;  // true exactly when resume_timer_ will fire
+  bool is_short_ = false;        // from the first back-off to the next connection
   bool is_delivery_requested_ = false;
   bool is_reclaim_requested_ = false;
   bool is_orphan_ = false;
@@ -157,6 +158,7 @@ void Acceptor::submit_if_wanted() {
 void Acceptor::on_completion(const Completion& completion) {
   is_in_flight_ = completion.more;
   if (completion.result >= 0) {
+    if (std::exchange(is_short_, false)) loop_.log().info("accept_resumed");
     deliver(completion.result);
   } else if (fd_ >= 0) {
     const int error = -completion.result;
@@ -183,8 +185,10 @@ void Acceptor::back_off(int error) {
   if (is_backing_off_) return;
   is_backing_off_ = true;
   loop_.operations().accept_paused.add();
-  loop_.log().warn("accept_paused", {{"error", std::generic_category().message(error)},
-                                     {"pause_ms", limits::kAcceptPauseMs}});
+  if (!std::exchange(is_short_, true)) {
+    loop_.log().warn("accept_paused", {{"error", std::generic_category().message(error)},
+                                       {"retry_ms", limits::kAcceptPauseMs}});
+  }
   resume_timer_ = loop_.after(std::chrono::milliseconds(limits::kAcceptPauseMs), [this] {
     is_backing_off_ = false;
     submit_if_wanted();

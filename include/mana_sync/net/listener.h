@@ -18,7 +18,8 @@ class Listener {
   // Listens on `address` (an IPv4 or IPv6 literal; `::` is dual-stack, both families) and `port`
   // (0: any free one). Where the kernel has no IPv6, `::` falls back to `0.0.0.0`. Fails (kIo) with
   // address and reason; a port in use is waited for, up to kListenRetryMs, in which the thread
-  // stands still. Running out of descriptors pauses accepting for a moment, with a log line.
+  // stands still. Running out of descriptors pauses accepting, a moment at a time, with one log
+  // line until the next connection.
   [[nodiscard]] static Result<std::unique_ptr<Listener>> listen(Loop& loop,
                                                                 const std::string& address,
                                                                 uint16_t port, OnAccept on_accept);

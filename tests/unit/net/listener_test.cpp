@@ -327,16 +327,23 @@ TEST_F(ManualClockListenerTest, OutOfDescriptorsItPausesForAMomentAndGoesOn) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
   EXPECT_EQ(connect_v4(client, listener_->port()), 0);
   // Not through `this`: UBSan's look at a vtable needs a descriptor and would report a false error.
-  loop_->run_until([&metrics = metrics_] {
-    return metrics.render().find("mana_sync_accept_paused_total 1\n") != std::string::npos;
-  });
+  const auto run_until_paused = [&loop = *loop_, &metrics = metrics_](int times) {
+    const std::string line = "mana_sync_accept_paused_total " + std::to_string(times) + "\n";
+    loop.run_until([&] { return metrics.render().find(line) != std::string::npos; });
+  };
+  run_until_paused(1);
+  manual_clock_.advance_us(100'000);
+  run_until_paused(2);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_THAT(log_text_, HasSubstr("Too many open files"));
   run_ticks(5);
   EXPECT_TRUE(accepted_.empty());  // by the clock no time has passed
   manual_clock_.advance_us(100'000);
   run_until_accepted(1);
-  EXPECT_TRUE(has_metric("mana_sync_accept_paused_total 1"));
+  EXPECT_TRUE(has_metric("mana_sync_accept_paused_total 2"));
+  // It is told once, and that it is over.
+  EXPECT_EQ(log_text_.find("accept_paused"), log_text_.rfind("accept_paused"));
+  EXPECT_THAT(log_text_, HasSubstr("accept_resumed"));
 }
 
 }  // namespace
