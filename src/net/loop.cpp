@@ -145,8 +145,8 @@ void Loop::run_tick() {
   operations.run(Visit::kFlush);
   impl_->run_phase(TickPhase::kReceiveRearm);
   operations.run(Visit::kRearm);
-  impl_->run_phase(TickPhase::kReclaim);
   operations.run(Visit::kReclaim);
+  impl_->run_phase(TickPhase::kReclaim);
 }
 
 void Loop::Impl::run_posted() {

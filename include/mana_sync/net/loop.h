@@ -32,7 +32,7 @@ enum class TickPhase {
   kGroupCommit,   // changes gathered in this tick go to PostgreSQL
   kSocketFlush,   // each socket with output: one gathered send (net's own)
   kReceiveRearm,  // sockets starved of receive buffers (net's own)
-  kReclaim,       // what closed in this tick is freed
+  kReclaim,       // what closed in this tick is freed (net's own), before the functions are called
 };
 inline constexpr int kTickPhaseCount = 6;
 
