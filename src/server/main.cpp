@@ -24,18 +24,22 @@ std::optional<std::string> environment(const char* name) {
   return value;
 }
 
-// Each client connection needs a descriptor: take as many as the system gives.
-void raise_descriptor_limit() {
+// Each client connection needs a descriptor: takes as many as the system gives.
+void raise_descriptor_limit(size_t connections_max, Logger& log) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < connections_max) {
+    log.warn("descriptors_short", {{"limit", static_cast<int64_t>(limit.rlim_max)},
+                                   {"connections_max", connections_max}});
+  }
 }
 
 int serve(const server::Config& config) {
-  raise_descriptor_limit();
   const SystemClock clock;
   Logger log(config.log_level, clock);
+  raise_descriptor_limit(config.connections_max, log);
   auto app = server::App::start(config, clock, log);
   if (!app) {
     std::fprintf(stderr, "mana-sync: %s\n", app.error().message.c_str());
