@@ -12,7 +12,9 @@ run_packages=(
   libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev
 )
 # What the tests need beside.
-test_packages=(libgtest-dev libgmock-dev nodejs)
+test_packages=(libgtest-dev libgmock-dev nodejs chromium)
+# A Node that does not come from Debian brings its npm along, and Debian's would conflict with it.
+command -v npm >/dev/null || test_packages+=(npm)
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
@@ -47,6 +49,16 @@ install_packages() {
   as_root apt-get update -qq || echo "apt-get update failed; going on with what is known" >&2
   without_system_cluster as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# install_node_packages DIR: what its package-lock.json names, unless just that is installed.
+install_node_packages() {
+  local stamp=$1/node_modules/.installed-lock lock
+  lock=$(sha256sum <"$1/package-lock.json")
+  [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ] || return 0
+  say "Installing what $(basename "$1")/package.json names"
+  (cd "$1" && npm ci --include=dev --ignore-scripts --no-audit --no-fund)
+  echo "$lock" >"$stamp"
 }
 
 # configure_build DIR OPTION...: sets DIR up, anew where it was set up with other options.
