@@ -1,9 +1,9 @@
 // PROTOCOL §1.4, 1.5: where the keys come from and how long they and the tokens count.
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import {after} from 'node:test';
 
 import {beginning} from './support/client.mjs';
+import {JwksEndpoint} from './support/jwks_endpoint.mjs';
 import {Server} from './support/server.mjs';
 import {JwksFile, Key, seconds} from './support/tokens.mjs';
 import {fresh, test, until} from './support/wait.mjs';
@@ -18,29 +18,6 @@ const pushStatus = async (server, token) => (await server.request({
   headers: {authorization: `Bearer ${token}`},
   body: '{"changes":[]}'
 })).status;
-
-// An issuer's JWKS endpoint. `answer(request, response)` can be swapped; `fetches` counts.
-class JwksEndpoint {
-  static async start(...keys) {
-    const endpoint = new JwksEndpoint();
-    endpoint.serve(...keys);
-    endpoint.fetches = 0;
-    endpoint.http = http.createServer((request, response) => {
-      if (request.url === '/jwks') endpoint.fetches += 1;
-      endpoint.answer(request, response);
-    });
-    await new Promise((resolve) => { endpoint.http.listen(0, '127.0.0.1', resolve); });
-    endpoint.http.unref();
-    endpoint.origin = `http://127.0.0.1:${endpoint.http.address().port}`;
-    endpoint.url = `${endpoint.origin}/jwks`;
-    return endpoint;
-  }
-
-  serve(...keys) {
-    const text = JSON.stringify({keys: keys.map((key) => key.jwk ?? key)});
-    this.answer = (request, response) => response.end(text);
-  }
-}
 
 async function withServer(env, body) {
   const server = await Server.start({env});
