@@ -5,20 +5,12 @@ import {after, describe, it} from 'node:test';
 
 import {RawSocket} from './support/raw.mjs';
 import {Server} from './support/server.mjs';
+import {takes} from './support/wait.mjs';
 
 const server = await Server.start();
 after(() => server.stop());
 const client = server.client();
 const healthRequest = 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n';
-
-// Seconds until `act` is done must lie in this range.
-async function takes(from, to, act) {
-  const begin = Date.now();
-  const result = await act();
-  const seconds = (Date.now() - begin) / 1000;
-  assert.ok(seconds >= from && seconds <= to, `after ${seconds} s, not ${from} to ${to}`);
-  return result;
-}
 
 async function refusedAsTooSlow(raw, from, to) {
   const answer = await takes(from, to, () => raw.response({seconds: to + 5}));

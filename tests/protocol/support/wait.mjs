@@ -1,4 +1,5 @@
 // Tests wait for what they want to see, never for time to pass.
+import assert from 'node:assert/strict';
 import {test as nodeTest} from 'node:test';
 import {setTimeout as pause} from 'node:timers/promises';
 
@@ -17,6 +18,15 @@ export async function until(what, probe, {seconds = 30, everyMs = 20} = {}) {
     if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${what}`);
     await pause(everyMs);
   }
+}
+
+// Seconds until `act` is done must lie in this range.
+export async function takes(from, to, act) {
+  const begin = Date.now();
+  const result = await act();
+  const seconds = (Date.now() - begin) / 1000;
+  assert.ok(seconds >= from && seconds <= to, `after ${seconds} s, not ${from} to ${to}`);
+  return result;
 }
 
 let names = 0;
