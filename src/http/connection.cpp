@@ -191,7 +191,8 @@ void Connection::settle() {
       socket_->resume_receive();
     }
     const bool has_answer_to_come = state_ == State::kBusy || state_ == State::kUpgrading;
-    if (peer_finished_ && waiting == 0 && !has_answer_to_come) close_socket();
+    const bool takes_no_more = waiting == 0 || state_ == State::kStreaming;
+    if (peer_finished_ && takes_no_more && !has_answer_to_come) close_socket();
   }
   update_timer();
 }

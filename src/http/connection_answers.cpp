@@ -138,6 +138,8 @@ void Connection::begin_stream(uint64_t request_number, Response response, Stream
     }
   }
   if (!consuming_) settle();
+  // The client had finished before: it takes nothing more, and nobody is to be told.
+  if (state_ != State::kStreaming) stream_ = nullptr;
 }
 
 bool Connection::is_streaming(uint64_t request_number) const {

@@ -266,6 +266,25 @@ TEST_F(HttpStream, WriterHearsThatItsClientWentAway) {
   }
 }
 
+TEST_F(HttpStream, WriterOfAnAnswerThatNobodyTakesAnyMoreIsNeverCalled) {
+  Client& client = connect();
+  auto writer = std::make_unique<Writer>();
+  const Responder responder = ask(client, kGetLater);
+  client.finish_sending();  // while it waits for its answer
+  run_ticks();
+  EXPECT_FALSE(responder.stream(event_stream(), *writer).is_open());
+  writer.reset();
+  run_until([&] { return server_->drained(); });
+}
+
+TEST_F(HttpStream, ClientThatFinishesTakesNoMore_WhateverItSentBehindItsRequest) {
+  Client& client = connect();
+  Writer& writer = writers_.emplace_back();
+  open(client, writer, kGetLater + "G");
+  client.finish_sending();
+  run_until([&] { return writer.gone_calls == 1; });
+}
+
 TEST_F(HttpStream, WriterThatIsDoneHearsNothingMore) {
   Client& client = connect();
   auto writer = std::make_unique<Writer>();
