@@ -119,7 +119,8 @@ void SocketSession::on_notified() {
 
 void SocketSession::on_gap() {
   // Nobody knows which tables to name. A client that connects again pulls them all.
-  connection_->close(ws::CloseCode::kServiceRestart, "another server has written");
+  context_.hub.unsubscribe(std::exchange(subscription_, {}));
+  connection_->close(ws::CloseCode::kServiceRestart, "pull everything");
 }
 
 void SocketSession::on_drained() {

@@ -1,14 +1,24 @@
 #include "mana_sync/sync/hub.h"
 
+#include <absl/container/node_hash_map.h>
+
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "broken_rule.h"
 #include "mana_sync/base/json_text.h"
+#include "mana_sync/base/limits.h"
 
 namespace mana_sync::sync {
 namespace {
+
+void sort_unique(std::vector<std::string>& names) {
+  std::ranges::sort(names);
+  const auto repeats = std::ranges::unique(names);
+  names.erase(repeats.begin(), repeats.end());
+}
 
 std::vector<std::string> tables_of(std::span<const ChangeRow> rows) {
   std::vector<std::string> tables;
@@ -16,9 +26,7 @@ std::vector<std::string> tables_of(std::span<const ChangeRow> rows) {
     // Most pushes are of one table.
     if (tables.empty() || tables.back() != row.table) tables.emplace_back(row.table);
   }
-  std::ranges::sort(tables);
-  const auto repeats = std::ranges::unique(tables);
-  tables.erase(repeats.begin(), repeats.end());
+  sort_unique(tables);
   return tables;
 }
 
@@ -32,6 +40,9 @@ std::vector<std::string> united(const std::vector<std::string>& a,
 }  // namespace
 
 std::shared_ptr<const Notice> Notice::of(std::string app_id, std::vector<std::string> tables) {
+  size_t bytes = app_id.size();
+  for (const std::string& table : tables) bytes += table.size();
+  if (bytes > limits::kNoticeBytesMax) return nullptr;
   auto notice = std::make_shared<Notice>();
   std::string& message = notice->message;
   message = "{\"type\":\"sync-available\",\"appId\":";
@@ -42,6 +53,7 @@ std::shared_ptr<const Notice> Notice::of(std::string app_id, std::vector<std::st
     append_json_string(message, table);
   }
   message += "]}";
+  if (message.size() > limits::kNoticeBytesMax) return nullptr;
   notice->app_id = std::move(app_id);
   notice->tables = std::move(tables);
   return notice;
@@ -50,17 +62,70 @@ std::shared_ptr<const Notice> Notice::of(std::string app_id, std::vector<std::st
 struct Hub::Subscription {
   Interest interest;
   Subscriber* subscriber;
-  std::vector<std::shared_ptr<const Notice>> pending;  // one for each app
+  std::vector<std::shared_ptr<const Notice>> pending{};  // one for each app
+  size_t pending_bytes = 0;                              // of their messages
+  size_t position = 0;                                   // among its user's
+};
 
-  [[nodiscard]] bool hears(const Published& published) const {
-    return (!interest.app_id || *interest.app_id == published.stream.app_id) &&
-           (interest.client_id.empty() || interest.client_id != published.client_id);
+// What was published of one app of a user since the last drain.
+class Hub::News {
+ public:
+  explicit News(std::string app_id) : app_id_(std::move(app_id)) {}
+
+  [[nodiscard]] const std::string& app_id() const { return app_id_; }
+  void add(const Published& part) {
+    std::vector<std::string>& tables = by_client_[part.client_id];
+    tables.insert(tables.end(), part.tables.begin(), part.tables.end());
   }
+  // Whether there is anything for one who does not hear of that client's (empty: hears of all).
+  [[nodiscard]] bool concerns(const std::string& client_id) const {
+    return by_client_.size() > (is_left_out(client_id) ? 1u : 0u);
+  }
+  // What it is told; nullptr: it is too long. The same for all who leave out the same.
+  [[nodiscard]] const std::shared_ptr<const Notice>& notice(const std::string& client_id) {
+    const std::string key = is_left_out(client_id) ? client_id : std::string();
+    if (const auto made = notices_.find(key); made != notices_.end()) return made->second;
+    std::vector<std::string> all;
+    for (const auto& [client, tables] : by_client_) {
+      if (key.empty() || client != key) all.insert(all.end(), tables.begin(), tables.end());
+    }
+    sort_unique(all);
+    return notices_[key] = Notice::of(app_id_, std::move(all));
+  }
+
+ private:
+  [[nodiscard]] bool is_left_out(const std::string& client_id) const {
+    return !client_id.empty() && by_client_.contains(client_id);
+  }
+
+  const std::string app_id_;
+  absl::flat_hash_map<std::string, std::vector<std::string>> by_client_;     // tables, with repeats
+  absl::node_hash_map<std::string, std::shared_ptr<const Notice>> notices_;  // by who is left out
+};
+
+// Merges notices, each pair once: subscribers who have been told alike go on sharing.
+class Hub::Merger {
+ public:
+  // nullptr: it is too long.
+  [[nodiscard]] std::shared_ptr<const Notice> merge(const std::shared_ptr<const Notice>& waiting,
+                                                    const std::shared_ptr<const Notice>& notice) {
+    if (waiting == notice || std::ranges::includes(waiting->tables, notice->tables)) return waiting;
+    // The key keeps both alive, so that no other notice gets their addresses.
+    auto& merged = merged_[{waiting, notice}];
+    if (!merged) merged = Notice::of(notice->app_id, united(waiting->tables, notice->tables));
+    return *merged;
+  }
+
+ private:
+  using Pair = std::pair<std::shared_ptr<const Notice>, std::shared_ptr<const Notice>>;
+  absl::flat_hash_map<Pair, std::optional<std::shared_ptr<const Notice>>> merged_;
 };
 
 Hub::Hub(Metrics& metrics)
     : notifications_(metrics.counter("mana_sync_notifications_total",
-                                     "Times that a subscriber was told of changes")) {}
+                                     "Times that a subscriber was told of changes")),
+      gaps_(metrics.counter("mana_sync_notification_gaps_total",
+                            "Times that a subscriber was told that it must pull everything")) {}
 
 Hub::~Hub() = default;
 
@@ -68,6 +133,7 @@ SubscriptionId Hub::subscribe(Interest interest, Subscriber& subscriber) {
   std::vector<SubscriptionId>& of_user = by_user_[interest.user_id];
   const SubscriptionId id =
       subscriptions_.insert(std::make_unique<Subscription>(std::move(interest), &subscriber));
+  subscriptions_.find(id)->position = of_user.size();
   of_user.push_back(id);
   return id;
 }
@@ -75,8 +141,13 @@ SubscriptionId Hub::subscribe(Interest interest, Subscriber& subscriber) {
 void Hub::unsubscribe(SubscriptionId id) {
   const std::unique_ptr<Subscription> subscription = subscriptions_.remove(id);
   const auto of_user = by_user_.find(subscription->interest.user_id);
-  std::erase(of_user->second, id);
-  if (of_user->second.empty()) by_user_.erase(of_user);
+  std::vector<SubscriptionId>& ids = of_user->second;
+  if (subscription->position + 1 < ids.size()) {
+    ids[subscription->position] = ids.back();
+    subscriptions_.find(ids.back())->position = subscription->position;
+  }
+  ids.pop_back();
+  if (ids.empty()) by_user_.erase(of_user);
 }
 
 const Interest& Hub::interest(SubscriptionId id) const {
@@ -93,17 +164,20 @@ void Hub::drain() {
   if (published_.empty()) return;
   // Subscribers may cause more to be published: that is for the next drain.
   const std::vector<Published> published = std::exchange(published_, {});
-  absl::flat_hash_map<std::string_view, std::vector<Gathered>> by_user;
-  for (const Published& part : published) {
-    std::vector<Gathered>& apps = by_user[part.stream.user_id];
-    auto app = std::ranges::find(apps, part.stream.app_id, &Gathered::app_id);
-    if (app == apps.end()) {
-      apps.push_back({.app_id = part.stream.app_id, .parts = {}, .all = nullptr});
-      app = std::prev(apps.end());
-    }
-    app->parts.push_back(&part);
+  std::vector<const Published*> parts;
+  for (const Published& part : published) parts.push_back(&part);
+  std::ranges::stable_sort(parts, {}, [](const Published* part) {
+    return std::tie(part->stream.user_id, part->stream.app_id);
+  });
+  std::vector<News> apps;  // of one user
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const StreamName& stream = parts[i]->stream;
+    if (apps.empty() || apps.back().app_id() != stream.app_id) apps.emplace_back(stream.app_id);
+    apps.back().add(*parts[i]);
+    if (i + 1 < parts.size() && parts[i + 1]->stream.user_id == stream.user_id) continue;
+    notify(stream.user_id, apps);
+    apps.clear();
   }
-  for (auto& [user_id, apps] : by_user) notify(std::string(user_id), apps);
 }
 
 void Hub::tell_of_gap() {
@@ -111,61 +185,66 @@ void Hub::tell_of_gap() {
   subscriptions_.for_each([&](SubscriptionId id, const Subscription&) { all.push_back(id); });
   // Each call may end other subscriptions.
   for (const SubscriptionId id : all) {
-    if (Subscription* subscription = subscriptions_.find(id)) subscription->subscriber->on_gap();
+    if (Subscription* subscription = subscriptions_.find(id)) {
+      gaps_.add();
+      subscription->subscriber->on_gap();
+    }
   }
 }
 
-void Hub::notify(const std::string& user_id, std::vector<Gathered>& apps) {
+void Hub::notify(const std::string& user_id, std::vector<News>& apps) {
   const auto of_user = by_user_.find(user_id);
   if (of_user == by_user_.end()) return;
-  std::vector<SubscriptionId> due;
+  Merger merger;
+  std::vector<std::pair<SubscriptionId, Due>> due;
   for (const SubscriptionId id : of_user->second) {
     Subscription& subscription = *subscriptions_.find(id);
-    bool is_due = false;
-    for (Gathered& app : apps) is_due |= add(subscription, app);
-    if (is_due) due.push_back(id);
+    Due what = Due::kNothing;
+    for (News& news : apps) what = std::max(what, add(subscription, news, merger));
+    if (what != Due::kNothing) due.emplace_back(id, what);
   }
   // Each call may end other subscriptions.
-  for (const SubscriptionId id : due) {
-    if (Subscription* subscription = subscriptions_.find(id)) {
-      notifications_.add();
+  for (const auto& [id, what] : due) {
+    Subscription* const subscription = subscriptions_.find(id);
+    if (subscription == nullptr) continue;
+    (what == Due::kGap ? gaps_ : notifications_).add();
+    if (what == Due::kGap) {
+      subscription->subscriber->on_gap();
+    } else {
       subscription->subscriber->on_notified();
     }
   }
 }
 
-bool Hub::add(Subscription& subscription, Gathered& gathered) {
-  const auto heard = std::ranges::count_if(
-      gathered.parts, [&](const Published* part) { return subscription.hears(*part); });
-  if (heard == 0) return false;
-  const bool is_all = static_cast<size_t>(heard) == gathered.parts.size();
-  std::shared_ptr<const Notice> notice = is_all ? gathered.all : nullptr;
-  if (notice == nullptr) {
-    std::vector<std::string> tables;
-    for (const Published* part : gathered.parts) {
-      if (subscription.hears(*part)) tables = united(tables, part->tables);
-    }
-    notice = Notice::of(gathered.app_id, std::move(tables));
-    if (is_all) gathered.all = notice;
+Hub::Due Hub::add(Subscription& subscription, News& news, Merger& merger) {
+  const Interest& interest = subscription.interest;
+  if (interest.app_id && *interest.app_id != news.app_id()) return Due::kNothing;
+  if (!news.concerns(interest.client_id)) return Due::kNothing;
+  auto& pending = subscription.pending;
+  const bool nothing_waited = pending.empty();
+  std::shared_ptr<const Notice> notice = news.notice(interest.client_id);
+  auto waiting = std::ranges::find(
+      pending, news.app_id(), [](const auto& one) -> const std::string& { return one->app_id; });
+  if (notice != nullptr && waiting != pending.end()) {
+    if (kBrokenRule == BrokenRule::kNotifyMerge) return Due::kNothing;
+    subscription.pending_bytes -= (*waiting)->message.size();
+    *waiting = notice = merger.merge(*waiting, notice);
+  } else if (notice != nullptr) {
+    pending.push_back(notice);
   }
-  const bool nothing_waited = subscription.pending.empty();
-  merge(subscription, std::move(notice));
-  return nothing_waited;
-}
-
-void Hub::merge(Subscription& subscription, std::shared_ptr<const Notice> notice) {
-  for (std::shared_ptr<const Notice>& waiting : subscription.pending) {
-    if (waiting->app_id != notice->app_id) continue;
-    if (kBrokenRule == BrokenRule::kNotifyMerge) return;
-    if (std::ranges::includes(waiting->tables, notice->tables)) return;
-    waiting = Notice::of(notice->app_id, united(waiting->tables, notice->tables));
-    return;
+  if (notice != nullptr) subscription.pending_bytes += notice->message.size();
+  if (notice != nullptr && subscription.pending_bytes <= limits::kNoticeBytesMax) {
+    return nothing_waited ? Due::kNotice : Due::kNothing;
   }
-  subscription.pending.push_back(std::move(notice));
+  pending.clear();
+  subscription.pending_bytes = 0;
+  return Due::kGap;
 }
 
 std::vector<std::shared_ptr<const Notice>> Hub::take(SubscriptionId id) {
-  return std::exchange(subscriptions_.find(id)->pending, {});
+  Subscription& subscription = *subscriptions_.find(id);
+  subscription.pending_bytes = 0;
+  return std::exchange(subscription.pending, {});
 }
 
 }  // namespace mana_sync::sync

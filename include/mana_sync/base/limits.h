@@ -81,6 +81,10 @@ inline constexpr int64_t kWebSocketExpiryGraceMs = 30'000;
 // each shows its token in the message after the upgrade.
 inline constexpr size_t kWebSocketsUnauthenticatedMax = 16'384;
 
+// What one subscriber is told of, or what waits for one that reads slowly; beyond, it is told to
+// pull everything: the names of tables are the client's, and any number of them may change at once.
+inline constexpr size_t kNoticeBytesMax = 16 * kKiB;
+
 // --- Server-sent events (PROTOCOL §7) ---
 inline constexpr int64_t kHeartbeatIntervalMs = 30'000;
 // A follower gets the stream in pages; the next is read when no more than this waits to be sent.
@@ -194,6 +198,7 @@ static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
 static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);
 static_assert(kWebSocketMessageBytesMax < kWebSocketUnfinishedBytesMax);
+static_assert(kNoticeBytesMax <= kWebSocketMessageBytesMax);
 static_assert(kFollowerRetryMs < kHeartbeatIntervalMs);
 static_assert(kVerifiedTokenBytesMax >= 2 * kTokenBytesMax, "any token can be remembered");
 static_assert(kKeySetRetryMaxMs < kKeySetRefreshMs);

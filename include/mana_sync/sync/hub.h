@@ -24,6 +24,7 @@ struct Notice {
   // `{"type":"sync-available",…}` (PROTOCOL §6)
   std::string message;
 
+  // nullptr: it would be longer than limits::kNoticeBytesMax.
   [[nodiscard]] static std::shared_ptr<const Notice> of(std::string app_id,
                                                         std::vector<std::string> tables);
 };
@@ -33,8 +34,8 @@ class Subscriber {
   virtual ~Subscriber() = default;
   // Something waits that did not before the last Hub::take(). May subscribe and unsubscribe.
   virtual void on_notified() = 0;
-  // Anything may have been committed that nobody here was told of: another process has written.
-  // What waits still waits. May subscribe and unsubscribe.
+  // Anything may have been committed that it was not told of, and will not be: another process has
+  // written, or there was too much to tell. What waits still waits. May subscribe and unsubscribe.
   virtual void on_gap() = 0;
 };
 
@@ -66,7 +67,8 @@ class Hub {
   // Hands out what was published since the last drain.
   void drain();
   // What waits for a subscriber, one for each app; it waits no more. What comes while it waits is
-  // merged into it, so that one who does not take it costs no more for that.
+  // merged into it, so that one who does not take it costs no more for that; past
+  // limits::kNoticeBytesMax in all it is dropped, and on_gap() says so.
   [[nodiscard]] std::vector<std::shared_ptr<const Notice>> take(SubscriptionId id);
 
   // Users with a subscription.
@@ -79,24 +81,21 @@ class Hub {
     std::string client_id;
     std::vector<std::string> tables;  // sorted, unique
   };
-  // What was published of one app of a user since the last drain.
-  struct Gathered {
-    std::string app_id;
-    std::vector<const Published*> parts;
-    std::shared_ptr<const Notice> all;  // of all parts
-  };
+  class News;
+  class Merger;
+  enum class Due { kNothing, kNotice, kGap };
 
   void tell_of_gap();
-  void notify(const std::string& user_id, std::vector<Gathered>& apps);
-  // Whether it is to be told that something waits: nothing did before.
-  bool add(Subscription& subscription, Gathered& gathered);
-  static void merge(Subscription& subscription, std::shared_ptr<const Notice> notice);
+  void notify(const std::string& user_id, std::vector<News>& apps);
+  // What a subscriber is to be told: there is something for it, and nothing waited before.
+  [[nodiscard]] static Due add(Subscription& subscription, News& news, Merger& merger);
 
   SlotMap<Subscription> subscriptions_;
   absl::flat_hash_map<std::string, std::vector<SubscriptionId>> by_user_;
   std::vector<Published> published_;
   bool has_gap_ = false;
   Counter& notifications_;
+  Counter& gaps_;
 };
 
 }  // namespace mana_sync::sync

@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "mana_sync/base/limits.h"
+
 namespace mana_sync::sync {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 const StreamName kTodo{.user_id = "user", .app_id = "todo"};
 const StreamName kChat{.user_id = "user", .app_id = "chat"};
@@ -80,7 +83,68 @@ TEST_F(HubTest, AllOfATickComesInOneCall) {
   hub_.drain();
   EXPECT_EQ(listener.calls, 1);
   EXPECT_THAT(messages(listener),
-              ElementsAre(message("todo", R"("x","y")"), message("chat", R"("m")")));
+              UnorderedElementsAre(message("todo", R"("x","y")"), message("chat", R"("m")")));
+}
+
+TEST_F(HubTest, WhatOneWaitsForIsBounded_AndPastTheBoundItIsToldToPullAll) {  // 6.2
+  Listener slow;
+  Listener prompt;
+  listen(slow, std::nullopt);
+  listen(prompt);
+  prompt.then = [&] { messages(prompt); };
+  size_t bytes = 0;
+  for (int i = 0; slow.gaps == 0; ++i) {
+    const std::string table = std::to_string(i) + std::string(900, 't');
+    publish(kTodo, "a", {table});
+    hub_.drain();
+    bytes += table.size();
+    ASSERT_LT(bytes, 2 * limits::kNoticeBytesMax);
+  }
+  EXPECT_EQ(slow.calls, 1);
+  EXPECT_TRUE(messages(slow).empty());
+  EXPECT_EQ(prompt.gaps, 0);
+  // So is one push that names too much, whoever reads how.
+  publish(kTodo, "a",
+          {std::string(limits::kNoticeBytesMax / 2, 'x'),
+           std::string(limits::kNoticeBytesMax / 2, 'y')});
+  hub_.drain();
+  EXPECT_EQ(slow.gaps, 2);
+  EXPECT_EQ(prompt.gaps, 1);
+  // And many apps.
+  for (int i = 0; slow.gaps == 2; ++i) {
+    publish({.user_id = "user", .app_id = "app" + std::to_string(i)}, "a", {"t"});
+    hub_.drain();
+    ASSERT_LT(i, 1'000);
+  }
+  // It goes on from there.
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_THAT(messages(slow), ElementsAre(message("todo", R"("x")")));
+}
+
+TEST_F(HubTest, WhoWaitsForTheSameSharesOneNotice) {
+  std::vector<Listener> listeners(3);
+  for (Listener& listener : listeners) listen(listener);
+  for (const char* table : {"x", "y", "z"}) {
+    publish(kTodo, "a", {table});
+    hub_.drain();
+  }
+  const auto first = hub_.take(listeners[0].id);
+  EXPECT_EQ(first.at(0)->message, message("todo", R"("x","y","z")"));
+  EXPECT_EQ(hub_.take(listeners[1].id).at(0), first.at(0));
+  EXPECT_EQ(hub_.take(listeners[2].id).at(0), first.at(0));
+}
+
+TEST_F(HubTest, WhoeverLeavesTheOthersStay) {
+  std::vector<Listener> listeners(4);
+  for (Listener& listener : listeners) listen(listener);
+  for (const size_t leaving : {1u, 3u}) hub_.unsubscribe(listeners[leaving].id);
+  publish(kTodo, "a", {"x"});
+  hub_.drain();
+  EXPECT_EQ(listeners[0].calls + listeners[2].calls, 2);
+  EXPECT_EQ(listeners[1].calls + listeners[3].calls, 0);
+  for (const size_t leaving : {0u, 2u}) hub_.unsubscribe(listeners[leaving].id);
+  EXPECT_EQ(hub_.user_count(), 0u);
 }
 
 TEST_F(HubTest, OnlyTheUserAndTheAppAreTold) {
