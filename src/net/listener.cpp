@@ -64,6 +64,7 @@ int open_listening(Address address, bool is_dual_stack, const char*& call) {
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   // Accepted sockets inherit it (Linux).
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, limits::kUnacknowledgedTimeoutMs);
   if (address.family() == AF_INET6) {
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_dual_stack ? 0 : 1);
   }

@@ -47,6 +47,9 @@ inline constexpr size_t kReceiveBufferCount = 512;  // a power of two (kernel: b
 inline constexpr unsigned kRingEntries = 4096;
 inline constexpr unsigned kRingCompletions = 4 * kRingEntries;
 inline constexpr int kListenBacklog = 4096;
+// A peer that vanished: what it does not acknowledge is sent again for that long
+// (TCP_USER_TIMEOUT).
+inline constexpr int kUnacknowledgedTimeoutMs = 60'000;
 // A port in use is tried again for that long: after a SIGKILL the kernel still takes the last
 // process's ring apart, and the listening socket with it.
 inline constexpr int64_t kListenRetryMs = 1'000;
