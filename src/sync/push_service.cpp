@@ -452,6 +452,8 @@ void PushService::become_idle(Stream& stream) {
   if (stream.outdated) {
     stream.outdated = false;
     cache_.forget(stream);
+    // Who was told of the gap could not read beyond what was in flight.
+    hub_.note_gap();
   }
   schedule(stream);
 }
