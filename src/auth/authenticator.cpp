@@ -31,6 +31,11 @@ AuthResult unknown_key() {
 
 }  // namespace
 
+bool Identity::is_vouched_for_by(const KeySet& keys) const {
+  const PublicKey* const found = keys.find(kid);
+  return found != nullptr && *found == key;
+}
+
 struct Authenticator::Impl {
   struct Waiter {
     std::string token;
@@ -85,7 +90,7 @@ struct Authenticator::Impl {
 std::optional<AuthResult> Authenticator::Impl::recall(Hash128 hash, std::string_view token) {
   const VerifiedToken* known = verified.find(hash, token);
   if (known == nullptr) return std::nullopt;
-  if (Result<void> times = check_times(known->claims, clock.wall_us()); !times) {
+  if (Result<void> times = check_times(known->identity->times, clock.wall_us()); !times) {
     return std::unexpected(std::move(times.error()));
   }
   remembered_total.add();
@@ -99,12 +104,13 @@ AuthResult Authenticator::Impl::verify(Hash128 hash, std::string_view token,
   }
   Result<Claims> claims = parse_claims(parsed.claims_json, rules);
   if (!claims) return std::unexpected(std::move(claims.error()));
-  if (Result<void> times = check_times(*claims, clock.wall_us()); !times) {
+  if (Result<void> times = check_times(claims->times, clock.wall_us()); !times) {
     return std::unexpected(std::move(times.error()));
   }
   verified_total.add();
-  auto identity = std::make_shared<const Identity>(Identity{claims->subject, claims->expires_at_s});
-  verified.insert(hash, {std::string(token), parsed.kid, key, std::move(*claims), identity});
+  auto identity = std::make_shared<const Identity>(
+      Identity{std::move(claims->subject), claims->times, parsed.kid, key});
+  verified.insert(hash, {std::string(token), identity});
   return identity;
 }
 

@@ -150,11 +150,13 @@ Result<Claims> parse_claims(std::string_view claims_json, const ClaimRules& rule
                         if (!subject) return refuse("token's `sub` is not a string");
                         claims.subject = *subject;
                       } else if (name == "exp") {
-                        claims.expires_at_s = number_of(value);
-                        if (!claims.expires_at_s) return refuse("token's `exp` is not a number");
+                        claims.times.expires_at_s = number_of(value);
+                        if (!claims.times.expires_at_s)
+                          return refuse("token's `exp` is not a number");
                       } else if (name == "nbf") {
-                        claims.not_before_s = number_of(value);
-                        if (!claims.not_before_s) return refuse("token's `nbf` is not a number");
+                        claims.times.not_before_s = number_of(value);
+                        if (!claims.times.not_before_s)
+                          return refuse("token's `nbf` is not a number");
                       } else if (name == "iss" && !rules.issuer.empty()) {
                         has_issuer = string_of(value) == rules.issuer;
                       } else if (name == "aud" && !rules.audience.empty()) {
@@ -171,13 +173,13 @@ Result<Claims> parse_claims(std::string_view claims_json, const ClaimRules& rule
   return claims;
 }
 
-Result<void> check_times(const Claims& claims, int64_t now_us) {
+Result<void> check_times(const TokenTimes& times, int64_t now_us) {
   const double now_s = static_cast<double>(now_us) / 1e6;
   constexpr auto kLeewayS = static_cast<double>(limits::kTokenLeewayS);
-  if (claims.expires_at_s && now_s >= *claims.expires_at_s + kLeewayS) {
+  if (times.expires_at_s && now_s >= *times.expires_at_s + kLeewayS) {
     return refuse("token expired");
   }
-  if (claims.not_before_s && now_s < *claims.not_before_s - kLeewayS) {
+  if (times.not_before_s && now_s < *times.not_before_s - kLeewayS) {
     return refuse("token not valid yet");
   }
   return {};

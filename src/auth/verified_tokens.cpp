@@ -21,8 +21,7 @@ void VerifiedTokens::insert(Hash128 hash, VerifiedToken verified) {
 
 void VerifiedTokens::keep_only(const KeySet& keys) {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const PublicKey* key = keys.find(entry->verified.kid);
-    const bool stays = key != nullptr && *key == entry->verified.key;
+    const bool stays = entry->verified.identity->is_vouched_for_by(keys);
     entry = stays ? std::next(entry) : erase(entry);
   }
 }

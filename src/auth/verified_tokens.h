@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "mana_sync/auth/authenticator.h"
-#include "mana_sync/auth/jwt.h"
 #include "mana_sync/auth/key_set.h"
 #include "mana_sync/base/hash.h"
 
@@ -17,9 +16,6 @@ namespace mana_sync::auth {
 
 struct VerifiedToken {
   std::string token;
-  std::string kid;
-  PublicKey key;  // that verified it
-  Claims claims;
   std::shared_ptr<const Identity> identity;
 };
 

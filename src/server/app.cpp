@@ -84,6 +84,8 @@ class Worker final : public App, private store::StoreEvents {
     key_set_refresh_ = std::make_unique<KeySetRefresh>(
         *loop_, config_.jwks_url, [this](Result<std::shared_ptr<const auth::KeySet>> keys) {
           if (keys) {
+            followers_->on_keys(**keys);
+            sockets_->on_keys(**keys);
             authenticator_->on_keys(std::move(*keys));
           } else {
             authenticator_->on_fetch_failed();
@@ -109,7 +111,7 @@ class Worker final : public App, private store::StoreEvents {
   }
 
   [[nodiscard]] Health health() const {
-    return {.database_up = store_->state() == store::StoreState::kReady,
+    return {.store = store_->state(),
             .connections = http_->connection_count(),
             .users = engine_->hub().user_count(),
             .now_us = clock_.wall_us()};

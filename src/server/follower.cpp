@@ -1,12 +1,13 @@
 #include "follower.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "mana_sync/base/limits.h"
 #include "mana_sync/base/timestamp.h"
 #include "mana_sync/http/sse.h"
 
@@ -55,8 +56,8 @@ std::string heartbeat() {
 
 bool concerns(const sync::Notice& notice, const std::vector<std::string>& tables) {
   if (tables.empty()) return true;
-  return std::ranges::any_of(notice.tables, [&](const std::string& table) {
-    return std::ranges::find(tables, table) != tables.end();
+  return std::ranges::any_of(tables, [&](const std::string& table) {
+    return std::ranges::binary_search(notice.tables, table);
   });
 }
 
@@ -65,17 +66,29 @@ bool concerns(const sync::Notice& notice, const std::vector<std::string>& tables
 FollowerContext::FollowerContext(net::Loop& loop_in, sync::Engine& engine_in)
     : loop(loop_in),
       engine(engine_in),
-      open(loop.metrics().gauge("mana_sync_followers", "Open streams of server-sent events")) {}
+      open(loop.metrics().gauge("mana_sync_followers", "Open streams of server-sent events")),
+      output(loop.metrics().gauge("mana_sync_followers_output_bytes",
+                                  "Bytes of events that clients have not taken")) {
+  static constexpr std::array<const char*, kEndCount> kEndNames = {"client", "expired",
+                                                                   "sent_away"};
+  for (size_t i = 0; i < kEndCount; ++i) {
+    ended[i] = &loop.metrics().counter("mana_sync_followers_ended_total",
+                                       "Streams of server-sent events that ended, by reason",
+                                       fmt::format("reason=\"{}\"", kEndNames[i]));
+  }
+}
 
 FollowerContext::~FollowerContext() = default;
 
-void FollowerContext::remove(SlotId id) {
+void FollowerContext::remove(SlotId id, End end) {
+  ended[static_cast<size_t>(end)]->add();
   followers.remove(id);
   open.set(static_cast<int64_t>(followers.size()));
 }
 
 Follower::~Follower() {
   context_.loop.cancel(timer_);
+  context_.output_bytes -= counted_bytes_;
   if (subscription_.valid()) context_.engine.hub().unsubscribe(subscription_);
 }
 
@@ -89,9 +102,21 @@ void Follower::open(SlotId id, const http::Responder& responder) {
                                                    .client_id = next_.exclude_client.value_or("")},
                                                   *this);
   heartbeat_ns_ = context_.loop.now_ns() + limits::kHeartbeatIntervalMs * kNsPerMs;
-  end_ns_ = expiry_ns(expires_at_s_, limits::kTokenLeewayS, context_.loop.clock());
+  end_ns_ = expiry_ns(identity_->times.expires_at_s, limits::kTokenLeewayS, context_.loop.clock());
   update_timer();
   read();
+}
+
+void Follower::end(FollowerContext::End why) {
+  response_.end();
+  context_.remove(id_, why);
+}
+
+void Follower::count_output() {
+  const size_t bytes = response_.pending_bytes();
+  context_.output_bytes += bytes - counted_bytes_;
+  counted_bytes_ = bytes;
+  context_.output.set(static_cast<int64_t>(context_.output_bytes));
 }
 
 void Follower::on_notified() {
@@ -107,6 +132,7 @@ void Follower::on_gap() {
 }
 
 void Follower::on_sent(size_t pending_bytes) {
+  count_output();
   if (state_ == State::kFull && pending_bytes <= limits::kFollowerOutputBytesMax) read();
 }
 
@@ -115,6 +141,7 @@ void Follower::read() {
     state_ = State::kFull;
     return;
   }
+  if (!context_.has_room()) return retry_later();
   state_ = State::kReading;
   has_news_ = false;
   context_.engine.read_page(next_, [&context = context_, id = id_](Result<sync::ChangePage> page) {
@@ -123,16 +150,13 @@ void Follower::read() {
 }
 
 void Follower::on_page(Result<sync::ChangePage> page) {
-  if (!page) {
-    // An EventSource that is refused once never comes back; so it is kept until there is news.
-    state_ = State::kRetrying;
-    retry_ns_ = context_.loop.now_ns() + limits::kFollowerRetryMs * kNsPerMs;
-    return update_timer();
-  }
+  // An EventSource that is refused once never comes back: it is kept, and the page is read again.
+  if (!page || !context_.has_room()) return retry_later();
   next_.since_us = page->synced_until_us;
   const bool has_more = page->has_more;
   const bool has_changes = !page->runs.empty();
   if (has_changes) response_.send(events_of(std::move(*page)));
+  count_output();
   // on_sent() follows what was sent. A page without changes only passed over others'
   // (store_port.h).
   if (has_more && has_changes) {
@@ -142,6 +166,12 @@ void Follower::on_page(Result<sync::ChangePage> page) {
   } else {
     state_ = State::kCaughtUp;
   }
+}
+
+void Follower::retry_later() {
+  state_ = State::kRetrying;
+  retry_ns_ = context_.loop.now_ns() + limits::kFollowerRetryMs * kNsPerMs;
+  update_timer();
 }
 
 // --- Time ---
@@ -160,11 +190,11 @@ void Follower::update_timer() {
 void Follower::on_timer() {
   const int64_t now_ns = context_.loop.now_ns();
   if (now_ns >= end_ns_) {
-    if (has_expired(expires_at_s_, limits::kTokenLeewayS, context_.loop.clock())) {
-      response_.end();
-      return context_.remove(id_);
+    const auto expires_at_s = identity_->times.expires_at_s;
+    if (has_expired(expires_at_s, limits::kTokenLeewayS, context_.loop.clock())) {
+      return end(FollowerContext::End::kExpired);
     }
-    end_ns_ = expiry_ns(expires_at_s_, limits::kTokenLeewayS, context_.loop.clock());
+    end_ns_ = expiry_ns(expires_at_s, limits::kTokenLeewayS, context_.loop.clock());
   }
   if (now_ns >= heartbeat_ns_) {
     // Behind output that waits it would tell nobody anything.

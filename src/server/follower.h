@@ -1,12 +1,14 @@
 // One client that follows a stream by server-sent events (PROTOCOL §7).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 
 #include "expiry.h"
 #include "mana_sync/auth/authenticator.h"
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/http/server.h"
@@ -19,40 +21,57 @@ class Follower;
 
 // What the followers of one worker share: among it, themselves.
 struct FollowerContext {
+  // Why one ended, for the metric.
+  enum class End : uint8_t { kClient, kExpired, kSentAway };
+  static constexpr size_t kEndCount = 3;
+
   FollowerContext(net::Loop& loop_in, sync::Engine& engine_in);
   ~FollowerContext();
   // Destroys it.
-  void remove(SlotId id);
+  void remove(SlotId id, End end);
+  [[nodiscard]] bool has_room() const { return output_bytes <= limits::kFollowersOutputBytesMax; }
 
   net::Loop& loop;
   sync::Engine& engine;
   Gauge& open;
+  Gauge& output;
+  std::array<Counter*, kEndCount> ended;
   SlotMap<Follower> followers;
+  size_t output_bytes = 0;  // that the clients of all have not taken
 };
 
 class Follower final : public http::StreamEvents, public sync::Subscriber {
  public:
   // `context` must outlive it.
-  Follower(FollowerContext& context, sync::PullRequest from, const auth::Identity& identity)
-      : context_(context), next_(std::move(from)), expires_at_s_(identity.expires_at_s) {}
+  Follower(FollowerContext& context, sync::PullRequest from,
+           std::shared_ptr<const auth::Identity> identity)
+      : context_(context), next_(std::move(from)), identity_(std::move(identity)) {}
   ~Follower() override;
 
   // Called once, first; destroys it where nobody waits any more.
   void open(SlotId id, const http::Responder& responder);
 
   void on_sent(size_t pending_bytes) override;
-  void on_gone() override { context_.remove(id_); }
+  void on_gone() override { context_.remove(id_, FollowerContext::End::kClient); }
   void on_notified() override;
   void on_gap() override;
+
+  // Ends the answer, and destroys this.
+  void end(FollowerContext::End why);
+  [[nodiscard]] const auth::Identity& identity() const { return *identity_; }
 
  private:
   // Reading ─▶ Full ─▶ Reading      a page was sent, and there are more: when the client took it
   // Reading ─▶ CaughtUp ─▶ Reading  it has all there is: when something is committed
-  // Reading ─▶ Retrying ─▶ Reading  the store could not be read: after a while
+  // Reading ─▶ Retrying ─▶ Reading  the store could not be read, or the clients of all followers
+  // are
+  //                                 too far behind: after a while
   enum class State { kReading, kFull, kCaughtUp, kRetrying };
 
   void read();
   void on_page(Result<sync::ChangePage> page);
+  void retry_later();
+  void count_output();
 
   [[nodiscard]] int64_t due_ns() const;
   void update_timer();
@@ -63,9 +82,10 @@ class Follower final : public http::StreamEvents, public sync::Subscriber {
   http::StreamedResponse response_;
   sync::SubscriptionId subscription_;
   sync::PullRequest next_;  // the next page
-  const std::optional<double> expires_at_s_;
+  const std::shared_ptr<const auth::Identity> identity_;
   State state_ = State::kReading;
-  bool has_news_ = false;  // something was committed since the last page was asked for
+  size_t counted_bytes_ = 0;  // this follower's share of output_bytes
+  bool has_news_ = false;     // something was committed since the last page was asked for
 
   int64_t heartbeat_ns_ = 0;  // when the next one is due
   int64_t end_ns_ = kNeverNs;

@@ -16,13 +16,24 @@ Followers::Followers(net::Loop& loop, sync::Engine& engine)
 
 Followers::~Followers() = default;
 
-void Followers::follow(sync::PullRequest from, const auth::Identity& identity,
+void Followers::follow(sync::PullRequest from, std::shared_ptr<const auth::Identity> identity,
                        const http::Responder& responder) {
   FollowerContext& context = impl_->context;
-  const SlotId id =
-      context.followers.insert(std::make_unique<Follower>(context, std::move(from), identity));
+  const SlotId id = context.followers.insert(
+      std::make_unique<Follower>(context, std::move(from), std::move(identity)));
   context.open.set(static_cast<int64_t>(context.followers.size()));
   context.followers.find(id)->open(id, responder);
+}
+
+void Followers::send_all_away() {
+  impl_->context.followers.for_each(
+      [](SlotId, Follower& follower) { follower.end(FollowerContext::End::kSentAway); });
+}
+
+void Followers::on_keys(const auth::KeySet& keys) {
+  impl_->context.followers.for_each([&](SlotId, Follower& follower) {
+    if (!follower.identity().is_vouched_for_by(keys)) follower.end(FollowerContext::End::kExpired);
+  });
 }
 
 }  // namespace mana_sync::server

@@ -22,8 +22,13 @@ class Followers {
 
   // Answers a request: at once with the head, then with what `from` asks for, page by page, and
   // then with what is committed, until the client goes, its token expires, or the server stops.
-  void follow(sync::PullRequest from, const auth::Identity& identity,
+  void follow(sync::PullRequest from, std::shared_ptr<const auth::Identity> identity,
               const http::Responder& responder);
+
+  // Ends all answers: another process serves now.
+  void send_all_away();
+  // Ends those whose key is not in `keys` (PROTOCOL 1.5).
+  void on_keys(const auth::KeySet& keys);
 
  private:
   struct Impl;

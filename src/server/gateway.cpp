@@ -11,10 +11,11 @@
 namespace mana_sync::server {
 namespace {
 
-constexpr int kStatuses[] = {200, 204, 400, 401, 404, 405, 408, 413,
-                             415, 417, 426, 431, 500, 503, 505};
+constexpr int kStatuses[] = {101, 200, 204, 400, 401, 404, 405, 408,
+                             413, 415, 417, 426, 431, 500, 503, 505};
 
-constexpr std::string_view kDatabaseDown = "the database cannot be reached";
+constexpr std::string_view kNotServing =
+    "another server serves now, or the database cannot be reached";
 
 // What is known of a push's token between its head and its end.
 struct Verdict {
@@ -44,7 +45,11 @@ Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Follo
 
 void Gateway::set_store_state(store::StoreState state) {
   is_ready_ = state == store::StoreState::kReady;
-  was_ready_ |= is_ready_;
+  if (is_ready_) serves_ = true;
+  if (state != store::StoreState::kStandby || !std::exchange(serves_, false)) return;
+  // What the other process commits nobody here hears of.
+  followers_.send_all_away();
+  sockets_.send_all_away();
 }
 
 Result<std::string_view> Gateway::token_of(const http::Request& request) {
@@ -73,7 +78,7 @@ std::optional<http::Response> Gateway::refuse_early(http::Request& request) {
     verdict->result = std::move(result);
   });
   if (verdict->result && !*verdict->result) return answer_of(verdict->result->error());
-  if (!is_ready_) return http::error_response(503, kDatabaseDown);
+  if (!is_ready_) return http::error_response(503, kNotServing);
   request.context = verdict;
   return std::nullopt;
 }
@@ -103,9 +108,14 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
       responder.respond(metrics_answer());
       return;
     case Endpoint::kSocket:  // authenticates by its first message
+      if (!serves_) break;
       return sockets_.open(request, std::move(route->app_id), responder);
     default:
       break;
+  }
+  if (!serves_) {
+    responder.respond(http::error_response(503, kNotServing));
+    return;
   }
   identify(request,
            [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
@@ -114,33 +124,29 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
              if (!identity) {
                responder.respond(answer_of(identity.error()));
              } else {
-               serve(route, request, **identity, responder);
+               serve(route, request, std::move(*identity), responder);
              }
            });
 }
 
-void Gateway::serve(const Route& route, http::Request& request, const auth::Identity& identity,
-                    http::Responder responder) {
-  if (!was_ready_) {
-    responder.respond(http::error_response(503, kDatabaseDown));
-    return;
-  }
+void Gateway::serve(const Route& route, http::Request& request,
+                    std::shared_ptr<const auth::Identity> identity, http::Responder responder) {
   const auto done = [responder](Result<GatheredText> body) {
     responder.respond(answer_of(std::move(body)));
   };
   const std::string& app_id = *route.app_id;
   if (route.endpoint == Endpoint::kPush) {
-    auto push = read_push(request, identity.user_id, app_id);
+    auto push = read_push(request, identity->user_id, app_id);
     if (!push) return done(std::unexpected(push.error()));
     engine_.push(std::move(*push), done);
   } else if (route.endpoint == Endpoint::kPull) {
-    auto pull = read_pull(request, identity.user_id, app_id);
+    auto pull = read_pull(request, identity->user_id, app_id);
     if (!pull) return done(std::unexpected(pull.error()));
     engine_.pull(std::move(*pull), done);
   } else {
-    auto from = read_follow(request, identity.user_id, app_id);
+    auto from = read_follow(request, identity->user_id, app_id);
     if (!from) return done(std::unexpected(from.error()));
-    followers_.follow(std::move(*from), identity, responder);
+    followers_.follow(std::move(*from), std::move(identity), responder);
   }
 }
 

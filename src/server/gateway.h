@@ -26,8 +26,9 @@ class Gateway final : public http::Handler {
   Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
           Sockets& sockets, Metrics& metrics, std::function<Health()> health);
 
-  // How PostgreSQL stands: before the first kReady pushes and pulls get 503, and while it is down
-  // pushes do; pulls that memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
+  // How PostgreSQL stands: before the first kReady, and from kStandby on, clients get 503, and
+  // those that are told of changes are sent away; while it is down pushes get 503, and pulls that
+  // memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
   void set_store_state(store::StoreState state);
 
   std::optional<http::Response> on_head(http::Request& request) override;
@@ -42,8 +43,8 @@ class Gateway final : public http::Handler {
   [[nodiscard]] std::optional<http::Response> refuse_early(http::Request& request);
   // Whose request it is: a push's token was looked at when its head came, and is not again.
   void identify(const http::Request& request, auth::AuthCallback done);
-  void serve(const Route& route, http::Request& request, const auth::Identity& identity,
-             http::Responder responder);
+  void serve(const Route& route, http::Request& request,
+             std::shared_ptr<const auth::Identity> identity, http::Responder responder);
 
   [[nodiscard]] http::Response metrics_answer();
 
@@ -56,7 +57,7 @@ class Gateway final : public http::Handler {
   Gauge& connections_;
   Gauge& users_;
   const std::function<Health()> health_;
-  bool was_ready_ = false;
+  bool serves_ = false;  // clients can be told what is true
   bool is_ready_ = false;
   absl::flat_hash_map<int, Counter*> answers_by_status_;
 };

@@ -19,12 +19,14 @@ constexpr std::string_view kInvalidToken = "invalid token";
 
 SocketSession::SocketSession(SocketContext& context, std::optional<std::string> app_id)
     : context_(context), app_id_(std::move(app_id)) {
+  context_.sessions.insert(this);
   context_.open.add(1);
   context_.unauthenticated.add(1);
 }
 
 SocketSession::~SocketSession() {
-  drop_attempt();
+  context_.sessions.erase(this);
+  if (attempt_ != nullptr) attempt_->session = nullptr;
   if (subscription_.valid()) context_.hub.unsubscribe(subscription_);
   if (state_ == State::kUnauthenticated) context_.unauthenticated.add(-1);
   context_.open.add(-1);
@@ -54,7 +56,10 @@ void SocketSession::on_auth(SocketMessage message) {
   if (message.has_bad_client_id) {
     return send_error("clientId must be a string of at most 255 bytes");
   }
-  drop_attempt();
+  if (attempt_ != nullptr) {
+    attempt_->next = std::move(message);
+    return;
+  }
   auto attempt = std::make_shared<Attempt>(this, std::move(message.client_id));
   attempt_ = attempt;
   context_.authenticator.authenticate(message.token, [attempt](auth::AuthResult result) {
@@ -65,13 +70,9 @@ void SocketSession::on_auth(SocketMessage message) {
 void SocketSession::on_verdict(Attempt& attempt, auth::AuthResult result) {
   attempt_.reset();
   if (!connection_->is_open()) return;
+  if (attempt.next) return on_auth(std::move(*attempt.next));
   if (!result) return refuse(result.error());
-  accept(**result, std::move(attempt.client_id));
-}
-
-void SocketSession::drop_attempt() {
-  if (attempt_ != nullptr) attempt_->session = nullptr;
-  attempt_.reset();
+  accept(std::move(*result), std::move(attempt.client_id));
 }
 
 void SocketSession::refuse(const Error& why) {
@@ -87,11 +88,12 @@ void SocketSession::refuse(const Error& why) {
   connection_->close(ws::CloseCode::kPolicyViolation, kInvalidToken);
 }
 
-void SocketSession::accept(const auth::Identity& identity, std::optional<std::string> client_id) {
-  subscribe(identity.user_id, std::move(client_id));
+void SocketSession::accept(std::shared_ptr<const auth::Identity> identity,
+                           std::optional<std::string> client_id) {
+  subscribe(identity->user_id, std::move(client_id));
   if (state_ == State::kUnauthenticated) context_.unauthenticated.add(-1);
   state_ = State::kAuthenticated;
-  expires_at_s_ = identity.expires_at_s;
+  identity_ = std::move(identity);
   connection_->send_text(kAuthOk);
   wake_at_expiry();
 }
@@ -119,8 +121,12 @@ void SocketSession::on_notified() {
 
 void SocketSession::on_gap() {
   // Nobody knows which tables to name. A client that connects again pulls them all.
-  context_.hub.unsubscribe(std::exchange(subscription_, {}));
-  connection_->close(ws::CloseCode::kServiceRestart, "pull everything");
+  send_away("pull everything");
+}
+
+void SocketSession::send_away(std::string_view reason) {
+  if (subscription_.valid()) context_.hub.unsubscribe(std::exchange(subscription_, {}));
+  connection_->close(ws::CloseCode::kServiceRestart, reason);
 }
 
 void SocketSession::on_drained() {
@@ -148,7 +154,17 @@ void SocketSession::send_error(std::string_view message, std::string_view reason
 // --- Time (PROTOCOL 6.3, 6.4) ---
 
 void SocketSession::wake_at_expiry() {
-  connection_->wake_at(expiry_ns(expires_at_s_, 0, context_.loop.clock()));
+  connection_->wake_at(expiry_ns(identity_->times.expires_at_s, 0, context_.loop.clock()));
+}
+
+void SocketSession::on_keys(const auth::KeySet& keys) {
+  if (state_ == State::kAuthenticated && !identity_->is_vouched_for_by(keys)) expire();
+}
+
+void SocketSession::expire() {
+  state_ = State::kExpired;
+  connection_->send_text(kAuthExpired);
+  connection_->wake_at(context_.loop.now_ns() + limits::kWebSocketExpiryGraceMs * kNsPerMs);
 }
 
 void SocketSession::on_wake() {
@@ -156,11 +172,9 @@ void SocketSession::on_wake() {
     case State::kUnauthenticated:
       return connection_->close(ws::CloseCode::kPolicyViolation, "auth timeout");
     case State::kAuthenticated:
-      if (!has_expired(expires_at_s_, 0, context_.loop.clock())) return wake_at_expiry();
-      state_ = State::kExpired;
-      connection_->send_text(kAuthExpired);
-      return connection_->wake_at(context_.loop.now_ns() +
-                                  limits::kWebSocketExpiryGraceMs * kNsPerMs);
+      return has_expired(identity_->times.expires_at_s, 0, context_.loop.clock())
+                 ? expire()
+                 : wake_at_expiry();
     case State::kExpired:
       return connection_->close(ws::CloseCode::kPolicyViolation, "token expired");
   }

@@ -1,6 +1,8 @@
 // One WebSocket of a client: who it is, and what it is told (PROTOCOL §6).
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +19,8 @@
 
 namespace mana_sync::server {
 
+class SocketSession;
+
 // What the sessions of one worker share.
 struct SocketContext {
   net::Loop& loop;
@@ -24,6 +28,7 @@ struct SocketContext {
   auth::Authenticator& authenticator;
   Gauge& open;
   Gauge& unauthenticated;
+  absl::flat_hash_set<SocketSession*> sessions{};
   SocketMessageReader messages{};
 };
 
@@ -42,35 +47,43 @@ class SocketSession final : public ws::Session, public sync::Subscriber {
   void on_notified() override;
   void on_gap() override;
 
+  // Its token counts no longer where its key is not in `keys` (PROTOCOL 1.5): as if it had expired.
+  void on_keys(const auth::KeySet& keys);
+  // Closes it with 1012: its client is to connect again, and pull.
+  void send_away(std::string_view reason);
+
  private:
   // Unauthenticated ─▶ Authenticated   a token that counts
   // Authenticated ─▶ Expired           its `exp` passed
   // Expired ─▶ Authenticated           a token that counts
   enum class State : uint8_t { kUnauthenticated, kAuthenticated, kExpired };
 
-  // An `auth` whose token is being looked at. The session may go meanwhile, or take another.
+  // An `auth` whose token is being looked at. The session may go meanwhile. One at a time: each may
+  // wait for a key.
   struct Attempt {
-    SocketSession* session;  // nullptr: nobody wants to know any more
+    SocketSession* session;  // nullptr: it is gone
     std::optional<std::string> client_id;
+    std::optional<SocketMessage>
+        next{};  // the newest `auth` that came meanwhile; it counts instead
   };
 
   void on_auth(SocketMessage message);
   void on_verdict(Attempt& attempt, auth::AuthResult result);
   void refuse(const Error& why);
-  void accept(const auth::Identity& identity, std::optional<std::string> client_id);
+  void accept(std::shared_ptr<const auth::Identity> identity, std::optional<std::string> client_id);
   // `client_id` nullopt: the one that the same user gave before, or none.
   void subscribe(const std::string& user_id, std::optional<std::string> client_id);
-  void drop_attempt();
   void send_pending();
   void send_error(std::string_view message, std::string_view reason = {});
   void wake_at_expiry();
+  void expire();
 
   SocketContext& context_;
   ws::Connection* connection_ = nullptr;
   const std::optional<std::string> app_id_;
   sync::SubscriptionId subscription_;
-  std::shared_ptr<Attempt> attempt_;  // the newest, while it is under way
-  std::optional<double> expires_at_s_;
+  std::shared_ptr<Attempt> attempt_;  // while it is under way
+  std::shared_ptr<const auth::Identity> identity_;
   State state_ = State::kUnauthenticated;
 };
 

@@ -50,4 +50,14 @@ void Sockets::open(const http::Request& request, std::optional<std::string> app_
                     std::make_unique<ws::Connection>(impl_->shared, std::move(session)));
 }
 
+void Sockets::send_all_away() {
+  for (SocketSession* const session : impl_->context.sessions) {
+    session->send_away("another server serves now");
+  }
+}
+
+void Sockets::on_keys(const auth::KeySet& keys) {
+  for (SocketSession* const session : impl_->context.sessions) session->on_keys(keys);
+}
+
 }  // namespace mana_sync::server

@@ -30,6 +30,11 @@ class Sockets {
   void open(const http::Request& request, std::optional<std::string> app_id,
             const http::Responder& responder);
 
+  // Sends all away: another process serves now (close 1012).
+  void send_all_away();
+  // Sessions whose key is not in `keys` expire (PROTOCOL 1.5).
+  void on_keys(const auth::KeySet& keys);
+
  private:
   struct Impl;
   const std::unique_ptr<Impl> impl_;

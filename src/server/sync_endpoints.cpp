@@ -30,6 +30,13 @@ Result<std::optional<std::string>> client_id_header(const http::Request& request
   return std::string(*header);
 }
 
+// Whose changes are not asked for: the client's own, unless it lost its database (PROTOCOL 3.1).
+Result<std::optional<std::string>> left_out_client(const http::Request& request) {
+  auto client_id = client_id_header(request);
+  if (client_id && http::query_value(request.query, "echo") == "1") client_id->reset();
+  return client_id;
+}
+
 // `collections=a,b` or `*`, or `collection=a` (PROTOCOL 3.3). Empty: all tables; nullopt: neither
 // is there, or it is empty.
 Result<std::optional<std::vector<std::string>>> wanted_tables(std::string_view query) {
@@ -99,10 +106,8 @@ Result<sync::PullRequest> read_pull(const http::Request& request, std::string us
   }
   const auto since = wanted_cursor_us(request.query);
   if (!since) return fail(ErrorCode::kInvalid, "since: is missing");
-  auto client_id = client_id_header(request);
+  auto client_id = left_out_client(request);
   if (!client_id) return std::unexpected(client_id.error());
-  // A client that lost its database asks for its own changes too (PROTOCOL 3.1).
-  if (http::query_value(request.query, "echo") == "1") client_id->reset();
   return sync::PullRequest{.stream = {std::move(user_id), std::move(app_id)},
                            .tables = std::move(**tables),
                            .since_us = *since,
@@ -114,7 +119,7 @@ Result<sync::PullRequest> read_follow(const http::Request& request, std::string 
                                       std::string app_id) {
   auto tables = wanted_tables(request.query);
   if (!tables) return std::unexpected(tables.error());
-  auto client_id = client_id_header(request);
+  auto client_id = left_out_client(request);
   if (!client_id) return std::unexpected(client_id.error());
   int64_t since_us = wanted_cursor_us(request.query).value_or(0);
   // What an EventSource sends when it connects again; the query is then the one it began with.

@@ -28,6 +28,12 @@ Lease::~Lease() {
   loop_.cancel(settle_timer_);
 }
 
+bool Lease::is_standby() const {
+  if (!waiting_since_ns_) return false;
+  return term_.epoch == 0 ||
+         loop_.now_ns() - *waiting_since_ns_ >= limits::kStandbyAfterMs * 1'000'000;
+}
+
 // --- Acquiring
 
 void Lease::take_lock() {
@@ -41,10 +47,14 @@ void Lease::on_lock(const Answer& answer) {
   if (step_ != Step::kLocking || answer.kind == Answer::Kind::kLost) return;
   if (!is_row(answer)) return start_over("the writer lock cannot be asked for");
   if (!answer.results[0].boolean(0, 0)) {
-    if (!std::exchange(waiting_logged_, true)) loop_.log().info("lease_waiting");
+    if (!waiting_since_ns_) {
+      loop_.log().info("lease_waiting");
+      waiting_since_ns_ = loop_.now_ns();
+    }
+    events_.on_change();
     return retry_later();
   }
-  waiting_logged_ = false;
+  waiting_since_ns_.reset();
   step_ = Step::kMigrating;
   migrations_.run([this](const Result<void>& result) { on_migrated(result); });
 }

@@ -30,7 +30,7 @@ class Lease {
     // The first grant of a term comes with a floor above the last one's (StoreEvents::on_lease).
     std::function<void(int64_t floor_us, int64_t high_water_us)> on_grant;
     std::function<void()> on_lost;    // another process has written: the term is over
-    std::function<void()> on_change;  // is_connected() or is_held() is different
+    std::function<void()> on_change;  // is_connected(), is_held() or is_standby() may be different
   };
 
   // `loop` must outlive the lease.
@@ -47,6 +47,8 @@ class Lease {
   [[nodiscard]] bool is_connected() const { return connection_.is_up(); }
   // The session holds the writer lock, and the epoch in the database is ours.
   [[nodiscard]] bool is_held() const { return step_ == Step::kHeld; }
+  // Another process holds the writer lock, as far as can be told.
+  [[nodiscard]] bool is_standby() const;
   [[nodiscard]] const Term& term() const { return term_; }
 
   // The newest stamp handed out: when the wall clock stands behind it, the high water rises from
@@ -90,7 +92,7 @@ class Lease {
   int64_t floor_us_ = 0;
   int64_t high_water_us_ = 0;
   int64_t last_stamp_us_ = 0;
-  bool waiting_logged_ = false;
+  std::optional<int64_t> waiting_since_ns_;  // for the lock, which somebody else holds
   std::string migration_error_;
   bool renewal_unanswered_ = false;
   int64_t renewal_sent_ns_ = 0;

@@ -83,13 +83,14 @@ class PgStore final : public Store {
   void update_state() {
     database_up_.set(lease_.is_connected() ? 1 : 0);
     if (lease_.is_held() && commits_.is_up() && reads_.is_up()) return enter(StoreState::kReady);
+    if (lease_.is_standby()) return enter(StoreState::kStandby);
     if (state_ == StoreState::kReady) enter(StoreState::kDown);
   }
 
   void enter(StoreState state) {
     if (is_closing_ || state_ == state) return;
     state_ = state;
-    static constexpr const char* kNames[] = {"connecting", "ready", "down"};
+    static constexpr const char* kNames[] = {"connecting", "standby", "ready", "down"};
     loop_.log().info("store_state", {{"state", kNames[static_cast<size_t>(state)]}});
     events_.on_store_state(state);
   }

@@ -17,11 +17,14 @@
 
 namespace mana_sync::auth {
 
-// A verified user. Shared by all requests with the same token. `expires_at_s` is the token's `exp`,
-// seconds since 1970, without the leeway.
+// A verified user. Shared by all requests with the same token, and by sessions that outlast them.
 struct Identity {
   std::string user_id;
-  std::optional<double> expires_at_s;
+  TokenTimes times;
+  std::string kid;  // of the key that verified it
+  PublicKey key;
+  // The key is in the set (PROTOCOL 1.5).
+  [[nodiscard]] bool is_vouched_for_by(const KeySet& keys) const;
 };
 
 // kUnauthorized (401), or kUnavailable (503: no key was ever fetched, or too many wait for one).

@@ -21,10 +21,15 @@ struct ParsedToken {
   std::string claims_json;
 };
 
+// When a token counts, without the leeway; seconds since 1970.
+struct TokenTimes {
+  std::optional<double> expires_at_s{};
+  std::optional<double> not_before_s{};
+};
+
 struct Claims {
-  std::string subject;                 // 1..255 bytes of UTF-8, without NUL
-  std::optional<double> expires_at_s;  // seconds since 1970
-  std::optional<double> not_before_s;
+  std::string subject;  // 1..255 bytes of UTF-8, without NUL
+  TokenTimes times{};
 };
 
 struct ClaimRules {
@@ -46,6 +51,6 @@ struct ClaimRules {
 
 // `exp` and `nbf` with the leeway of PROTOCOL 1.3. kUnauthorized: "token expired" or "token not
 // valid yet".
-[[nodiscard]] Result<void> check_times(const Claims& claims, int64_t now_us);
+[[nodiscard]] Result<void> check_times(const TokenTimes& times, int64_t now_us);
 
 }  // namespace mana_sync::auth

@@ -93,7 +93,9 @@ inline constexpr int64_t kHeartbeatIntervalMs = 30'000;
 // A follower gets the stream in pages; the next is read when no more than this waits to be sent.
 inline constexpr size_t kFollowerPageBytesMax = 256 * kKiB;
 inline constexpr size_t kFollowerOutputBytesMax = 64 * kKiB;
-inline constexpr int64_t kFollowerRetryMs = 1'000;  // after PostgreSQL could not be read
+inline constexpr size_t kFollowersOutputBytesMax = 256 * kMiB;  // of all; beyond, they wait
+// After PostgreSQL could not be read, or all together are too far behind.
+inline constexpr int64_t kFollowerRetryMs = 1'000;
 
 // --- Tokens (PROTOCOL 1.2, 1.3) ---
 inline constexpr size_t kTokenBytesMax = 14 * kKiB;
@@ -190,6 +192,8 @@ inline constexpr int64_t kStoreCloseTimeoutMs = 2'000;
 inline constexpr int64_t kLeaseAheadUs = 6'000'000;
 inline constexpr int64_t kLeaseRenewIntervalMs = 2'000;
 inline constexpr int64_t kLeaseRetryIntervalMs = 500;  // while another process holds it
+// A process that held the lease may find its own last session still there; then it is no standby.
+inline constexpr int64_t kStandbyAfterMs = 2'000;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
 
 // --- Shutdown ---

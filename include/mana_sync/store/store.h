@@ -22,6 +22,7 @@ struct StoreOptions {
 // How the store stands. A state is told once when it is entered.
 enum class StoreState {
   kConnecting,  // no lease, or another process took it: nothing may be stamped
+  kStandby,     // another process holds the lease, and serves
   kReady,       // migrated, the lease is held, reads and writes are accepted
   kDown,        // PostgreSQL cannot be reached; the lease is kept up to its high water
 };

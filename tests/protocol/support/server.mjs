@@ -109,9 +109,9 @@ export class Server {
     assert.deepEqual(end, {code: 0, signal: null}, `not a clean end:\n${this.process.text}`);
   }
 
-  async restart() {
+  async restart(options) {
     await this.stop();
-    await this.startAgain();
+    await this.startAgain(options);
   }
 
   async kill() {

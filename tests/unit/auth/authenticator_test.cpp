@@ -58,7 +58,7 @@ TEST_F(AuthenticatorTest, AcceptsAProperTokenAndNamesItsUser) {
   const auto answer = ask(key_.sign(R"({"sub":"ada","exp":1700000060.5})"));
   ASSERT_TRUE(*answer && **answer);
   EXPECT_EQ((**answer)->get()->user_id, "ada");
-  EXPECT_EQ((**answer)->get()->expires_at_s, 1700000060.5);
+  EXPECT_EQ((**answer)->get()->times.expires_at_s, 1700000060.5);
 }
 
 TEST_F(AuthenticatorTest, AcceptsTheKeyOfRfc8037) {

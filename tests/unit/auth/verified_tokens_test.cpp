@@ -15,7 +15,8 @@ using testing::TestKey;
 const TestKey kKey("k", 1);
 
 VerifiedToken token_of(const std::string& text, const TestKey& key = kKey) {
-  return {text, key.kid(), key.public_key(), {}, std::make_shared<const Identity>()};
+  return {text,
+          std::make_shared<const Identity>(Identity{"user", {}, key.kid(), key.public_key()})};
 }
 
 TEST(VerifiedTokens, FindsByHashAndBytes) {

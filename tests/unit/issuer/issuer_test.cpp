@@ -92,8 +92,8 @@ TEST_F(IssuerTest, TokenVerifiesAndSaysWhatWasAsked) {
                {"https://id", "mana"});
   ASSERT_TRUE(claims) << claims.error().message;
   EXPECT_EQ(claims->subject, "a\"d\\a");
-  EXPECT_GE(claims->expires_at_s, now_s + 60);
-  EXPECT_LE(claims->expires_at_s, now_s + 90);
+  EXPECT_GE(claims->times.expires_at_s, now_s + 60);
+  EXPECT_LE(claims->times.expires_at_s, now_s + 90);
   EXPECT_FALSE(verified(token("--sub u"), {"https://id", ""}));
 }
 

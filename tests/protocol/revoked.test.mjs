@@ -1,0 +1,44 @@
+// PROTOCOL 1.5: a key that left the JWKS takes its tokens with it, and the sessions that they began.
+import assert from 'node:assert/strict';
+import {after} from 'node:test';
+
+import {EventStream} from './support/events.mjs';
+import {Server} from './support/server.mjs';
+import {Socket} from './support/socket.mjs';
+import {Key, seconds} from './support/tokens.mjs';
+import {test} from './support/wait.mjs';
+
+const server = await Server.start();
+after(() => server.stop());
+
+test('1.5 sessions of a key that left the JWKS expire, those of others go on', async () => {
+  const [leaving, staying, coming] = ['leaving', 'staying', 'coming'].map((kid) => new Key(kid));
+  const tokenOf = (key, user) => key.token({sub: user, exp: seconds() + 3600});
+  server.jwks.write(leaving, staying);
+  await server.restart();
+
+  const sessionsOf = async (key) => {
+    const client = server.client({token: tokenOf(key, key.kid)});
+    return {socket: await Socket.of(client), events: await EventStream.open(client)};
+  };
+  const old = await sessionsOf(leaving);
+  const other = await sessionsOf(staying);
+
+  // A token of a key that is not known makes the server look again (1.4).
+  server.jwks.write(staying, coming);
+  const answer = await server.client({token: tokenOf(coming, 'coming')}).query({
+    collection: 'todos',
+    since: '2024-01-01T00:00:00Z'
+  });
+  assert.equal(answer.status, 200);
+
+  assert.deepEqual(await old.socket.next(), {type: 'auth-expired'});
+  await old.events.end();
+  // As after `exp`, another token saves it (6.4).
+  await old.socket.auth(tokenOf(coming, 'leaving'));
+  await old.socket.silent();
+  await other.socket.silent();
+  assert.equal(other.events.closed, undefined);
+  for (const session of [old, other]) session.socket.destroy();
+  other.events.destroy();
+});
