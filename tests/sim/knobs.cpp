@@ -33,6 +33,7 @@ constexpr std::array kNamedKnobs = {
     NamedKnob{"slow_sockets", &Knobs::slow_sockets},
     NamedKnob{"leaving_sockets", &Knobs::leaving_sockets},
     NamedKnob{"socket_churn", &Knobs::socket_churn},
+    NamedKnob{"followers", &Knobs::followers},
     NamedKnob{"commit_failed", &Knobs::commit_failed},
     NamedKnob{"commit_unknown", &Knobs::commit_unknown},
     NamedKnob{"poison", &Knobs::poison},

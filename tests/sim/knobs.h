@@ -41,6 +41,9 @@ struct Knobs {
   int64_t slow_sockets = 0;     // percent
   int64_t leaving_sockets = 0;  // percent of those that are not slow
   int64_t socket_churn = 0;     // per mille of what they do
+  // Percent of sockets whose client pulls what it is told of. Their requests would make another
+  // world of a seed, so it is only turned by hand.
+  int64_t followers = 0;
 
   // Trouble, per mille of steps (or of the calls that could meet it).
   int64_t commit_failed = 0;

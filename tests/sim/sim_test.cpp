@@ -35,10 +35,10 @@ uint64_t seed_count() {
   return number_from("MANA_SYNC_SIM_SEEDS", kSeeds);
 }
 
-void run_seeds(uint64_t first, uint64_t count) {
+void run_seeds(uint64_t first, uint64_t count, const RunOptions& options = {}) {
   for (uint64_t seed = first; seed < first + count; ++seed) {
     note_seed(seed);
-    const RunResult result = run_world(seed);
+    const RunResult result = run_world(seed, options);
     ASSERT_FALSE(result.failure) << "seed " << seed << ": " << *result.failure << "\n"
                                  << result.knobs;
   }
@@ -55,9 +55,16 @@ TEST(SimTest, EverybodyEndsWithTheSame_WhateverGoesWrong_OnSeedsOfOnesChoice) { 
   run_seeds(first, seed_count());
 }
 
+TEST(SimTest, WhoPullsOnlyWhenToldMissesNothing) {  // 6.2
+  run_seeds(1, seed_count() / 3, {.knobs = {{"followers", 100}}});
+}
+
 TEST(SimTest, ASeedReplaysExactly) {
+  const RunOptions followers{.knobs = {{"followers", 100}}};
   for (uint64_t seed = 1; seed <= 50; ++seed) {
     EXPECT_EQ(run_world(seed).trace_hash, run_world(seed).trace_hash) << "seed " << seed;
+    EXPECT_EQ(run_world(seed, followers).trace_hash, run_world(seed, followers).trace_hash)
+        << "seed " << seed;
   }
 }
 

@@ -17,11 +17,17 @@ void Socket::subscribe(sync::Hub& hub, sync::Interest interest, Habit habit) {
   interest_ = std::move(interest);
   check_.emplace(name_, interest_, store_, journal_);
   id_ = hub.subscribe(interest_, *this);
+  if (follower_) follower_->expect_news();
 }
 
 void Socket::unsubscribe() {
   hub_->unsubscribe(id_);
   check_.reset();
+}
+
+void Socket::cut() {
+  check_.reset();
+  if (follower_) follower_->cut();
 }
 
 void Socket::take() {
@@ -48,18 +54,22 @@ void Socket::on_drained() {
   if (calls == 0 || habit_ == Habit::kSlow) return;
   check_taken(std::exchange(taken_, {}));
   if (habit_ == Habit::kLeaves) check_.reset();
-  if (habit_ == Habit::kReturns) check_.emplace(name_, interest_, store_, journal_);
+  if (habit_ != Habit::kReturns) return;
+  check_.emplace(name_, interest_, store_, journal_);
+  if (follower_) follower_->expect_news();
 }
 
 void Socket::check_taken(const Notices& notices) {
   notices_ += notices.size();
   check_->on_taken(notices);
+  if (!follower_) return;
+  for (const auto& notice : notices) follower_->expect_news(notice->app_id);
 }
 
 // --- All
 
 Sockets::Sockets(const Knobs& knobs, Dice& dice, SimStore& store, Journal& journal)
-    : knobs_(knobs), dice_(dice), journal_(journal) {
+    : knobs_(knobs), dice_(dice), store_(store), journal_(journal) {
   for (int64_t i = 0; i < knobs.sockets; ++i) {
     sockets_.push_back(std::make_unique<Socket>(fmt::format("socket {}", i), store, journal));
   }
@@ -68,35 +78,48 @@ Sockets::Sockets(const Knobs& knobs, Dice& dice, SimStore& store, Journal& journ
   });
 }
 
-void Sockets::act(sync::Hub& hub, const std::vector<Client>& clients) {
+void Sockets::act(sync::Engine& engine, const std::vector<Client>& clients) {
   if (sockets_.empty()) return;
   Socket& socket = *sockets_[dice_.below(sockets_.size())];
   if (!socket.is_subscribed()) {
-    if (dice_.one_in(2)) subscribe(socket, hub, dice_.pick(clients));
+    if (dice_.one_in(2)) subscribe(socket, engine.hub(), dice_.pick(clients));
   } else if (dice_.between(0, 999) < knobs_.socket_churn) {
     socket.unsubscribe();
-    if (dice_.one_in(2)) subscribe(socket, hub, dice_.pick(clients));
+    if (dice_.one_in(2)) subscribe(socket, engine.hub(), dice_.pick(clients));
   } else if (dice_.one_in(4)) {
     socket.take();  // perhaps nothing
   }
+  if (socket.follower() != nullptr && dice_.one_in(2)) socket.follower()->pull(engine);
 }
 
 void Sockets::subscribe(Socket& socket, sync::Hub& hub, const Client& client) {
+  sync::Interest interest = any_interest(client);
+  if (socket.follower() != nullptr && dice_.one_in(2)) {
+    interest = socket.interest();
+  } else if (dice_.percent(knobs_.followers)) {
+    socket.follow(std::make_unique<Follower>(knobs_, interest, dice_, journal_));
+  } else {
+    socket.follow(nullptr);
+  }
+  journal_.trace("{} of {} subscribes to {}, as {}", socket.name(), interest.user_id,
+                 interest.app_id.value_or("all apps"), interest.client_id);
+  socket.subscribe(hub, std::move(interest), any_habit());
+  for (const OutcomeRow& row : undrained_) socket.on_outcome(row, false);
+}
+
+sync::Interest Sockets::any_interest(const Client& client) {
   sync::StreamName stream = stream_name(client.stream);
   sync::Interest interest{
       .user_id = std::move(stream.user_id), .app_id = std::nullopt, .client_id = {}};
   if (dice_.one_in(2)) interest.app_id = std::move(stream.app_id);
   if (dice_.one_in(2)) interest.client_id = client.id;
-  Socket::Habit habit = Socket::Habit::kPrompt;
-  if (dice_.percent(knobs_.slow_sockets)) {
-    habit = Socket::Habit::kSlow;
-  } else if (dice_.percent(knobs_.leaving_sockets)) {
-    habit = dice_.one_in(2) ? Socket::Habit::kLeaves : Socket::Habit::kReturns;
-  }
-  journal_.trace("a socket of {} subscribes to {}, as {}", interest.user_id,
-                 interest.app_id.value_or("all apps"), interest.client_id);
-  socket.subscribe(hub, std::move(interest), habit);
-  for (const OutcomeRow& row : undrained_) socket.on_outcome(row, false);
+  return interest;
+}
+
+Socket::Habit Sockets::any_habit() {
+  if (dice_.percent(knobs_.slow_sockets)) return Socket::Habit::kSlow;
+  if (!dice_.percent(knobs_.leaving_sockets)) return Socket::Habit::kPrompt;
+  return dice_.one_in(2) ? Socket::Habit::kLeaves : Socket::Habit::kReturns;
 }
 
 void Sockets::on_outcome(const sync::StreamName& stream, std::span<const sync::ChangeRow> rows,
@@ -113,10 +136,13 @@ void Sockets::on_outcome(const sync::StreamName& stream, std::span<const sync::C
   }
 }
 
-void Sockets::drain(sync::Hub& hub) {
-  hub.drain();
+void Sockets::drain(sync::Engine& engine) {
+  engine.hub().drain();
   undrained_.clear();
-  for (const auto& socket : sockets_) socket->on_drained();
+  for (const auto& socket : sockets_) {
+    socket->on_drained();
+    if (socket->follower() != nullptr && dice_.one_in(2)) socket->follower()->pull(engine);
+  }
 }
 
 void Sockets::cut() {
@@ -124,11 +150,26 @@ void Sockets::cut() {
   for (const auto& socket : sockets_) socket->cut();
 }
 
-void Sockets::leave(sync::Hub& hub) {
-  drain(hub);
+void Sockets::catch_up(sync::Engine& engine) {
   for (const auto& socket : sockets_) {
     if (!socket->is_subscribed()) continue;
     socket->take();
+    if (Follower* follower = socket->follower()) follower->pull(engine);
+  }
+}
+
+bool Sockets::are_done() const {
+  return std::ranges::all_of(sockets_, [](const auto& socket) {
+    return !socket->is_subscribed() || socket->follower() == nullptr ||
+           socket->follower()->is_done();
+  });
+}
+
+void Sockets::leave() {
+  for (const auto& socket : sockets_) {
+    if (!socket->is_subscribed()) continue;
+    socket->take();
+    if (Follower* follower = socket->follower()) follower->check(socket->name(), store_);
     socket->unsubscribe();
   }
 }

@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "dice.h"
+#include "follower.h"
 #include "journal.h"
 #include "knobs.h"
-#include "mana_sync/sync/hub.h"
+#include "mana_sync/sync/engine.h"
 #include "notice_check.h"
 #include "sim_store.h"
 
@@ -36,7 +37,7 @@ class Socket final : public sync::Subscriber {
   void subscribe(sync::Hub& hub, sync::Interest interest, Habit habit);
   void unsubscribe();
   // The server died.
-  void cut() { check_.reset(); }
+  void cut();
   [[nodiscard]] bool is_subscribed() const { return check_.has_value(); }
   // All that waits, if anything does.
   void take();
@@ -48,6 +49,12 @@ class Socket final : public sync::Subscriber {
   void on_outcome(const OutcomeRow& row, bool is_owed);
   void on_drained();
   [[nodiscard]] size_t notices() const { return notices_; }
+
+  // Who follows what it is told; kept over a new subscription of the same interest.
+  void follow(std::unique_ptr<Follower> follower) { follower_ = std::move(follower); }
+  [[nodiscard]] Follower* follower() { return follower_.get(); }
+  [[nodiscard]] const sync::Interest& interest() const { return interest_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
   using Notices = std::vector<std::shared_ptr<const sync::Notice>>;
@@ -67,6 +74,7 @@ class Socket final : public sync::Subscriber {
   size_t calls_ = 0;
   Notices taken_;
   size_t notices_ = 0;
+  std::unique_ptr<Follower> follower_;
 };
 
 // All of a world's.
@@ -81,23 +89,29 @@ class Sockets {
     size_t stream = 0;
     std::string id;
   };
-  void act(sync::Hub& hub, const std::vector<Client>& clients);
+  void act(sync::Engine& engine, const std::vector<Client>& clients);
   // As the server does at the end of each tick.
-  void drain(sync::Hub& hub);
+  void drain(sync::Engine& engine);
   // The server died.
   void cut();
-  // What waits is taken, and all leave.
-  void leave(sync::Hub& hub);
+  // In the end: what waits is taken, and followers pull until they are done.
+  void catch_up(sync::Engine& engine);
+  [[nodiscard]] bool are_done() const;
+  // The checks are made, and all leave.
+  void leave();
   // How often one was told.
   [[nodiscard]] size_t notices() const;
 
  private:
   void subscribe(Socket& socket, sync::Hub& hub, const Client& client);
+  [[nodiscard]] sync::Interest any_interest(const Client& client);
+  [[nodiscard]] Socket::Habit any_habit();
   void on_outcome(const sync::StreamName& stream, std::span<const sync::ChangeRow> rows,
                   sync::CommitOutcome outcome);
 
   const Knobs& knobs_;
   Dice& dice_;
+  SimStore& store_;
   Journal& journal_;
   std::vector<std::unique_ptr<Socket>> sockets_;
   std::vector<OutcomeRow> undrained_;

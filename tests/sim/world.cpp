@@ -113,12 +113,12 @@ void World::step() {
 void World::move_sockets() {
   std::vector<Sockets::Client> clients;
   for (const auto& device : devices_) clients.push_back({device->stream(), device->client_id()});
-  sockets_.act(engine_->hub(), clients);
+  sockets_.act(*engine_, clients);
 }
 
 // In the server's order (docs/ARCHITECTURE.md, "A tick").
 void World::end_tick() {
-  sockets_.drain(engine_->hub());
+  sockets_.drain(*engine_);
   engine_->run();
 }
 

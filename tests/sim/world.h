@@ -101,6 +101,7 @@ class World {
   void settle_requests();
   void everybody_pushes();
   void everybody_pulls();
+  void sockets_catch_up();
   void check(RunResult& result);
 
   [[nodiscard]] bool per_mille(int64_t knob) { return dice_.between(0, 999) < knob; }

@@ -22,6 +22,7 @@ void World::settle() {
   settle_requests();
   everybody_pushes();
   everybody_pulls();
+  sockets_catch_up();
 }
 
 void World::settle_requests() {
@@ -67,8 +68,17 @@ void World::everybody_pulls() {
   journal_.fail("a device is never done with its pulls");
 }
 
+void World::sockets_catch_up() {
+  for (int round = 0; round < kRoundsMax && !journal_.failure(); ++round) {
+    end_tick();
+    sockets_.catch_up(*engine_);
+    if (sockets_.are_done()) return sockets_.leave();
+    store_.advance();
+  }
+  journal_.fail("a socket never has what it was told of");
+}
+
 void World::check(RunResult& result) {
-  sockets_.leave(engine_->hub());
   for (size_t stream = 0; stream < acknowledged_us_.size(); ++stream) {
     const sync::StreamName name = stream_name(stream);
     const sync::testing::StoredRows& rows = store_.rows_of(name);
