@@ -12,8 +12,13 @@ namespace {
 // answered with that one (5.6); meanwhile its user had made a third, without a time or at no later
 // one, and had it overwritten in the local table. It wins by 5.2 or 5.8 where no other client ever
 // wrote, so it is not sent back (5.9), and nobody can know.
-bool was_overwritten_by_own(const EditLog& edits, const CellId& id, const CellEntry& winner,
+bool was_overwritten_by_own(const EditLog& edits, const CellId& id, const Reference::Cell& cell,
                             const LocalCell& local) {
+  const CellEntry& winner = cell.winner();
+  const bool has_others = std::ranges::any_of(cell.winners, [&](const CellEntry& entry) {
+    return entry.client_id != winner.client_id;
+  });
+  if (has_others) return false;
   const auto is_not_later = [&](const MadeEdit& edit) {
     return edit.time_ms.value_or(0) <= local.time_ms;
   };
@@ -55,7 +60,7 @@ bool may_differ(const Device& device, const EditLog& edits, const CellId& id,
     return local->value != "null";
   }
   if (is_own && was_overtaken_by_correction(cell, *local)) return true;
-  if (is_own && was_overwritten_by_own(edits, id, winner, *local)) return true;
+  if (is_own && was_overwritten_by_own(edits, id, cell, *local)) return true;
   // 5.10: the server never heard this time, which is ahead of it: until real time has caught up
   // the device refuses what others write.
   return local->is_timeless && local->time_ms > winner.time_ms;
