@@ -31,7 +31,7 @@ size_t room_for(size_t size) {
   return (size + step - 1) / step * step;
 }
 
-// The parts of CellKey::low: bits 0 to 7, 8 to 23, 24 to 28.
+// The parts of CellKey::low: bits 0 to 7, 8 to 23, 24 to 27.
 uint8_t tag_of(const CellKey& key) {
   return static_cast<uint8_t>(key.low);
 }
@@ -39,7 +39,7 @@ uint16_t middle_of(const CellKey& key) {
   return static_cast<uint16_t>(key.low >> 8);
 }
 uint64_t last_of(const CellKey& key) {
-  return key.low >> 24 & 0x1f;
+  return key.low >> 24 & 0xf;
 }
 
 }  // namespace
@@ -78,7 +78,8 @@ CellTable::Packed::Packed(const CellKey& key, const Cell& cell) {
   const auto time_ms = static_cast<uint64_t>(std::clamp(cell.time_ms, -kTimeMsMax - 1, kTimeMsMax));
   const uint64_t value = cell.value_hash << 16 | middle_of(key);
   const uint64_t last = time_ms << 15 | uint64_t{cell.receipt_timed} << 14 |
-                        uint64_t{cell.sends_back} << 13 | last_of(key) << 8 | value >> 56;
+                        uint64_t{cell.contested} << 13 | uint64_t{cell.goes_back} << 12 |
+                        last_of(key) << 8 | value >> 56;
   std::memcpy(&bytes_[0], &key.high, 8);
   std::memcpy(&bytes_[8], &cell.client, 8);
   std::memcpy(&bytes_[16], &value, 8);
@@ -93,12 +94,12 @@ uint64_t CellTable::Packed::word(size_t at) const {
 
 bool CellTable::Packed::is_of(const CellKey& key) const {
   return key_high() == key.high && static_cast<uint16_t>(word(16)) == middle_of(key) &&
-         (word(kLastWord) >> 8 & 0x1f) == last_of(key);
+         (word(kLastWord) >> 8 & 0xf) == last_of(key);
 }
 
 CellKey CellTable::Packed::key(uint8_t tag) const {
   const uint64_t middle = word(16) & 0xffff;
-  const uint64_t last = word(kLastWord) >> 8 & 0x1f;
+  const uint64_t last = word(kLastWord) >> 8 & 0xf;
   return {.low = last << 24 | middle << 8 | tag, .high = key_high()};
 }
 
@@ -106,7 +107,8 @@ CellKey CellTable::Packed::key(uint8_t tag) const {
 std::optional<Cell> CellTable::Packed::cell() const {
   const uint64_t last = word(kLastWord);
   return std::optional<Cell>(std::in_place, static_cast<int64_t>(last) >> 15, word(8),
-                             word(16) >> 16, (last >> 14 & 1) != 0, (last >> 13 & 1) != 0);
+                             word(16) >> 16, (last >> 14 & 1) != 0, (last >> 13 & 1) != 0,
+                             (last >> 12 & 1) != 0);
 }
 
 CellTable::Packed* CellTable::Bucket::cells() const {

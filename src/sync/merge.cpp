@@ -42,7 +42,7 @@ struct Candidate {
   // Of the winner that it met: there was one, of this client or another.
   bool met_own = false;
   bool met_another = false;
-  bool goes_back = false;  // to its author, as a correction (Cell::sends_back)
+  bool goes_back = false;  // to its author, as a correction (Cell::goes_back)
 };
 
 enum class Verdict { kWins, kRepeat, kLost };
@@ -228,10 +228,9 @@ class Merger {
     // An edit that claims its very time of receipt counts as receipt-timed as well: in the table
     // the two look alike, and memory must not know more (PROTOCOL 5.8).
     Cell cell{candidate.time_ms, client_, candidate.value_hash, candidate.time_ms == receipt_ms_};
-    cell.sends_back = sends_back(cell, winner);
+    follow(cell, winner);
     cells_.set(candidate.key, cell);
-    const bool is_tie = winner && winner->time_ms == candidate.time_ms;
-    candidate.goes_back = cell.sends_back && (cell.receipt_timed || is_tie);
+    candidate.goes_back = cell.goes_back;
     repeated_up_to_.erase(candidate.key);  // what follows is judged against the new winner
     return Verdict::kWins;
   }
@@ -268,7 +267,7 @@ class Merger {
   void note_repeat(size_t change, std::string_view field, const CellKey& key) {
     const std::optional<Cell> winner = cells_.find(key);
     if (!winner || winner->client != client_) return;
-    if (winner->receipt_timed && winner->sends_back) {
+    if (winner->goes_back) {
       dispute(change, field, key);
     } else if (const auto found = disputed_.find(key); found != disputed_.end()) {
       merged_.disputed[found->second].is_told = false;

@@ -63,7 +63,7 @@ void Stream::apply(const ChangeRow& row) {
                       (time_ms == winner->time_ms && winner->client == client);
     if (!wins) return;
     Cell cell{time_ms, client, value_hash, time_ms == receipt_ms};
-    cell.sends_back = sends_back(cell, winner);
+    follow(cell, winner);
     cells.set(key, cell);
   };
 

@@ -50,6 +50,36 @@ class SceneTest : public ::testing::Test {
     stage_.settle();
     stage_.loses_answer("a", push);
   }
+  // What `a` typed last was overwritten by its own edit, sent back; it won, and its answer was
+  // lost.
+  void types_in_the_millisecond_of_an_own_tie_and_loses_the_answer() {
+    stage_.types("b", "b1", 10);
+    stage_.syncs("b");
+    stage_.types("a", "a1", 20);
+    stage_.types("a", "a2", 20);
+    auto push = stage_.sends("a");
+    stage_.types("a", "a3", 20);
+    stage_.settle();
+    stage_.gets_answer("a", push);
+    push = stage_.sends("a");
+    stage_.settle();
+    stage_.loses_answer("a", push);
+  }
+  // The same.
+  void types_in_the_millisecond_of_a_contested_receipt_and_loses_the_answer() {
+    stage_.pass_ms(1'000);
+    stage_.types("b", "b1", 10);
+    stage_.syncs("b");
+    stage_.creates_without_time("a", "a1", 0);
+    auto push = stage_.sends("a");
+    stage_.settle();
+    stage_.types("a", "a2", sent_back_ms(*push));
+    stage_.gets_answer("a", push);
+    stage_.pass_ms(10);
+    push = stage_.sends("a");
+    stage_.settle();
+    stage_.loses_answer("a", push);
+  }
 
   Stage stage_;
 };
@@ -63,6 +93,36 @@ TEST_F(SceneTest, OwnLaterEditOfAPushIsNotSentBackOverWhatIsTypedInItsMillisecon
   stage_.types("a", "a3", 20);
   stage_.settle();
   stage_.gets_answer("a", push);
+  expect_all_see("a3");
+}
+
+// The second of two edits in one millisecond is sent back, and overwrites the third.
+TEST_F(SceneTest, WhatIsTypedInTheMillisecondOfAnOwnTieIsKeptWhenItsAnswerWasLost) {  // 2.2, 5.2
+  types_in_the_millisecond_of_an_own_tie_and_loses_the_answer();
+  expect_all_see("a3");
+}
+
+TEST_F(SceneTest,
+       WhatIsTypedInTheMillisecondOfAnOwnTieIsKeptWhenItsAnswerWasLost_OverARestart) {  // 2.2, 5.2
+  types_in_the_millisecond_of_an_own_tie_and_loses_the_answer();
+  stage_.restart_server();
+  expect_all_see("a3");
+}
+
+// `a`'s clock steps back: a2 loses to a1, which is sent back, and overwrites a3.
+TEST_F(SceneTest, WhatIsTypedInTheMillisecondOfAnOwnWinnerIsKeptWhenItsAnswerWasLost) {  // 2.2, 5.6
+  stage_.types("b", "b1", 10);
+  stage_.syncs("b");
+  stage_.types("a", "a1", 20);
+  stage_.syncs("a");
+  stage_.types("a", "a2", 15);
+  auto push = stage_.sends("a");
+  stage_.types("a", "a3", 20);
+  stage_.settle();
+  stage_.gets_answer("a", push);
+  push = stage_.sends("a");
+  stage_.settle();
+  stage_.loses_answer("a", push);
   expect_all_see("a3");
 }
 
@@ -112,6 +172,19 @@ TEST_F(SceneTest, WhatIsTypedInTheMillisecondOfAContestedReceiptIsKept) {  // 5.
   }
   stage_.gets_answer("a", push);
   expect_all_see("a3");
+}
+
+TEST_F(SceneTest,
+       WhatIsTypedInTheMillisecondOfAContestedReceiptIsKeptWhenItsAnswerWasLost) {  // 5.9
+  types_in_the_millisecond_of_a_contested_receipt_and_loses_the_answer();
+  expect_all_see("a2");
+}
+
+TEST_F(SceneTest,
+       WhatIsTypedInTheMillisecondOfAContestedReceiptIsKeptWhenItsAnswerWasLost_OverARestart) {
+  types_in_the_millisecond_of_a_contested_receipt_and_loses_the_answer();
+  stage_.restart_server();
+  expect_all_see("a2");
 }
 
 // The correction was looked up when there was only b1, and the delta has b2.

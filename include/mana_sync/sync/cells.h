@@ -36,18 +36,22 @@ struct Cell {
   uint64_t client = 0;         // client_hash of who wrote it
   uint64_t value_hash = 0;     // Edit::value_hash; 0: unknown since the stream was loaded
   bool receipt_timed = false;  // taken at its time of receipt (PROTOCOL 5.8)
-  // What is taken at its time of receipt here is sent back to its author with that time (PROTOCOL
-  // 5.9): something earlier, another client's or its own, may reach the author after it and look
-  // later than what the author holds.
-  bool sends_back = false;
+  // Another client has held the cell, or a time of receipt has followed on an edit time: something
+  // earlier may reach the winner's author after it and look later than what the author holds.
+  bool contested = false;
+  // It is sent back to its author, and again when it is repeated (PROTOCOL 5.9): taken at its time
+  // of receipt, or made in the millisecond of its author's own edit before it, which may have been
+  // sent back over it.
+  bool goes_back = false;
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
-// Cell::sends_back of `winner`, by the one whose place it takes: once another client has held the
-// cell, or a time of receipt has followed on an edit time.
-[[nodiscard]] inline bool sends_back(const Cell& winner, const std::optional<Cell>& before) {
-  return before && (before->sends_back || before->client != winner.client ||
-                    (winner.receipt_timed && !before->receipt_timed));
+// Sets what `winner` owes to the one whose place it takes: `contested` and `goes_back`.
+inline void follow(Cell& winner, const std::optional<Cell>& before) {
+  winner.contested = before && (before->contested || before->client != winner.client ||
+                                (winner.receipt_timed && !before->receipt_timed));
+  winner.goes_back =
+      winner.contested && (winner.receipt_timed || before->time_ms == winner.time_ms);
 }
 
 // The winners that a stream has. Most of what the server holds in memory are these, so they are
@@ -77,8 +81,8 @@ class CellTable {
   void for_each(absl::FunctionRef<void(const CellKey&, const Cell&)> visit) const;
 
  private:
-  // All but the tag of a cell. With the tag, 93 bits of the key are kept: that any two of ten
-  // million cells of a stream meet has a probability of 5e-15.
+  // All but the tag of a cell. With the tag, 92 bits of the key are kept: that any two of ten
+  // million cells of a stream meet has a probability of 1e-14.
   class Packed {
    public:
     Packed(const CellKey& key, const Cell& cell);
@@ -90,7 +94,8 @@ class CellTable {
    private:
     [[nodiscard]] uint64_t word(size_t at) const;
     // Little-endian, from the lowest bit: key.high (64), client (64), bits 8 to 23 of key.low,
-    // value hash (48), bits 24 to 28 of key.low, sends-back (1), receipt-timed (1), time (49).
+    // value hash (48), bits 24 to 27 of key.low, goes-back (1), contested (1), receipt-timed (1),
+    // time (49).
     std::array<uint8_t, 31> bytes_;
   };
 
