@@ -48,6 +48,13 @@ test('loadgen: all come back from a storm', async () => {
   assert.equal(figures['sockets authenticated again'], 100);
 });
 
+test('loadgen: health is asked for, in turn or pipelined', async () => {
+  for (const options of [[], ['--pipelined', 8], ['--rate', 500]]) {
+    const {figures} = await clean('health', '--seconds', 0.3, ...options);
+    assert.ok(figures.rate > 100);
+  }
+});
+
 test('loadgen: a token that is refused fails a run', async () => {
   const other = new Loadgen(server);
   writeFileSync(other.tokens, 'no-token\n');

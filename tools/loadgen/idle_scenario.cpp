@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "fleet.h"
-#include "process_stats.h"
 #include "realtime_scenarios.h"
 
 namespace mana_sync::loadgen {
@@ -24,8 +23,6 @@ class Idle final : public Scenario, private FleetEvents {
     run().report.add_error(reason);
   }
   void end();
-  // Of the server; nothing where its process was not named.
-  [[nodiscard]] ProcessStats server_stats();
 
   const IdleOptions options_;
   ProcessStats before_;
@@ -36,16 +33,8 @@ class Idle final : public Scenario, private FleetEvents {
   Fleet fleet_;
 };
 
-ProcessStats Idle::server_stats() {
-  if (run().options.server_pid == 0) return {};
-  auto stats = ProcessStats::of(run().options.server_pid);
-  if (stats) return *stats;
-  run().report.add_failure(stats.error().message);
-  return {};
-}
-
 void Idle::start() {
-  before_ = server_stats();
+  before_ = server_stats(run());
   const double opening_s =
       options_.opened_per_s > 0 ? static_cast<double>(options_.sockets) / options_.opened_per_s : 0;
   begin_phase("opening the sockets", opening_s);
@@ -53,13 +42,13 @@ void Idle::start() {
 }
 
 void Idle::on_all_decided() {
-  open_ = server_stats();
+  open_ = server_stats(run());
   begin_phase("holding the sockets", options_.hold_s);
   after(options_.hold_s, [this] { end(); });
 }
 
 void Idle::end() {
-  after_ = server_stats();
+  after_ = server_stats(run());
   is_complete_ = true;
   finish();
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "load_scenarios.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/log.h"
 #include "mana_sync/base/metrics.h"
@@ -30,6 +31,8 @@ struct CommandLine {
   NotifyOptions notify;
   NotifyOptions users{.users = 100, .listeners_per_user = 1, .pushes_per_s = 100};
   StormOptions storm;
+  DriverOptions health;
+  bool needs_tokens = true;
   bool opens_at_once = false;
   bool listens_to_events = false;
   // Of the command that was given.
@@ -66,7 +69,8 @@ int run(CommandLine& line) {
   Metrics metrics;
   auto endpoint = Endpoint::parse(line.common.url);
   if (!endpoint) return fail_with(endpoint.error());
-  auto tokens = read_tokens(line.common.tokens_path, line.common.users);
+  auto tokens = line.needs_tokens ? read_tokens(line.common.tokens_path, line.common.users)
+                                  : std::vector<std::string>();
   if (!tokens) return fail_with(tokens.error());
   raise_descriptor_limit();
   auto loop = net::Loop::create(clock, log, metrics);
@@ -152,6 +156,34 @@ void add_storm(CLI::App& app, CommandLine& line) {
   });
 }
 
+void add_driver_options(CLI::App& command, DriverOptions& options) {
+  command.add_option("--seconds", options.seconds, "How long requests are sent")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--rate", options.requests_per_s,
+                  "Requests a second, due whatever becomes of those before them; 0: each "
+                  "connection sends its next one when the last was answered")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void add_health(CLI::App& app, CommandLine& line) {
+  CLI::App* const command = app.add_subcommand("health", "Ask for /health; needs no tokens");
+  DriverOptions& options = line.health;
+  add_driver_options(*command, options);
+  command->add_option("--connections", options.workers)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--pipelined", options.pipelined, "Requests under way on each connection")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  command->callback([&line] {
+    line.needs_tokens = false;
+    line.make = [&line](RunContext& means) { return make_health(means, line.health); };
+  });
+}
+
 }  // namespace
 }  // namespace mana_sync::loadgen
 
@@ -163,8 +195,7 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.add_option("--url", line.common.url, "The server")->capture_default_str();
   app.add_option("--tokens", line.common.tokens_path,
-                 "File of tokens, one a line, of one user each")
-      ->required();
+                 "File of tokens, one a line, of one user each");
   app.add_option("--users", line.common.users, "How many of the tokens are used");
   app.add_option("--app", line.common.app, "appId; a new one if not given");
   app.add_option("--server-pid", line.common.server_pid,
@@ -180,6 +211,7 @@ int main(int argc, char** argv) {
   add_notify(app, line, "users", "Many users' listeners, and how soon they hear of their pushes",
              line.users);
   add_storm(app, line);
+  add_health(app, line);
   CLI11_PARSE(app, argc, argv);
   line.scenario = app.get_subcommands().front()->get_name();
   return run(line);

@@ -31,6 +31,11 @@ void append_member(std::string& out, std::string_view name, std::string_view val
   out += value;
 }
 
+void append_element(std::string& out, std::string_view value) {
+  if (!out.ends_with('[')) out += ',';
+  out += value;
+}
+
 double percentile_ms(const Histogram& histogram, double percent) {
   return to_ms(static_cast<double>(histogram.percentile_ns(percent)));
 }
@@ -102,18 +107,18 @@ std::string Report::json() const {
   for (const Latency& latency : latencies_) {
     append_member(latencies, latency.name, json_of(latency.histogram));
   }
+  std::string seconds = "[";
+  for (const double answers : per_second_) append_element(seconds, number(answers));
   std::string errors = "{";
   for (const auto& [what, count] : errors_) append_member(errors, what, std::to_string(count));
   std::string failures = "[";
-  for (const std::string& failure : failures_) {
-    if (failures.size() > 1) failures += ',';
-    failures += quoted(failure);
-  }
+  for (const std::string& failure : failures_) append_element(failures, quoted(failure));
 
   std::string out = "{";
   append_member(out, "scenario", quoted(scenario_));
   append_member(out, "figures", figures + "}");
   append_member(out, "latencies_ms", latencies + "}");
+  append_member(out, "per_second", seconds + "]");
   append_member(out, "errors", errors + "}");
   append_member(out, "failures", failures + "]");
   return out + "}\n";

@@ -30,24 +30,28 @@ class Report {
   void add_latency(std::string name, const Histogram& histogram);
   // `count` times that `what` (a status, a reason) went wrong; none if 0.
   void add_error(std::string_view what, uint64_t count = 1);
+  // What was answered in each second.
+  void set_per_second(std::vector<double> answers) { per_second_ = std::move(answers); }
   // What must not be: the run has failed.
   void add_failure(std::string what) { failures_.push_back(std::move(what)); }
 
   [[nodiscard]] const std::string& scenario() const { return scenario_; }
   [[nodiscard]] const std::vector<Figure>& figures() const { return figures_; }
   [[nodiscard]] const std::vector<Latency>& latencies() const { return latencies_; }
+  [[nodiscard]] const std::vector<double>& per_second() const { return per_second_; }
   [[nodiscard]] bool has_failed() const { return !failures_.empty(); }
 
   // For people, each line ended.
   [[nodiscard]] std::string table() const;
   // One object: `scenario`, `figures` {name: value}, `latencies_ms` {name: {count, mean, p50, …}},
-  // `errors` {what: count}, `failures` [text].
+  // `per_second` [answers], `errors` {what: count}, `failures` [text].
   [[nodiscard]] std::string json() const;
 
  private:
   const std::string scenario_;
   std::vector<Figure> figures_;
   std::vector<Latency> latencies_;
+  std::vector<double> per_second_;
   std::map<std::string, uint64_t, std::less<>> errors_;
   std::vector<std::string> failures_;
 };

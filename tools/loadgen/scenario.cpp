@@ -15,6 +15,7 @@ std::chrono::milliseconds as_ms(double seconds) {
 }  // namespace
 
 Result<std::vector<std::string>> read_tokens(const std::string& path, size_t count) {
+  if (path.empty()) return fail(ErrorCode::kInvalid, "this scenario needs --tokens");
   std::ifstream file(path);
   if (!file) return fail(ErrorCode::kIo, fmt::format("{} cannot be read", path));
   std::vector<std::string> tokens;
@@ -25,6 +26,14 @@ Result<std::vector<std::string>> read_tokens(const std::string& path, size_t cou
     return fail(ErrorCode::kInvalid, fmt::format("{} holds only {} tokens", path, tokens.size()));
   }
   return tokens;
+}
+
+ProcessStats server_stats(const RunContext& run) {
+  if (run.options.server_pid == 0) return {};
+  auto stats = ProcessStats::of(run.options.server_pid);
+  if (stats) return *stats;
+  run.report.add_failure(stats.error().message);
+  return {};
 }
 
 Scenario::~Scenario() {

@@ -9,6 +9,7 @@
 
 #include "mana_sync/base/result.h"
 #include "network.h"
+#include "process_stats.h"
 #include "report.h"
 
 namespace simdjson::dom {
@@ -39,6 +40,9 @@ struct RunContext {
 // The tokens of a file, one a line. Fails (kIo, kInvalid) where it cannot be read, holds none, or
 // fewer than `count` (0: all that are there).
 [[nodiscard]] Result<std::vector<std::string>> read_tokens(const std::string& path, size_t count);
+
+// Of the server; nothing where its process was not named. A failure to read it fails the run.
+[[nodiscard]] ProcessStats server_stats(const RunContext& run);
 
 // One thread; runs on the network's loop.
 class Scenario {

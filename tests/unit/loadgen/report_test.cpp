@@ -15,6 +15,7 @@ TEST(Report, JsonHoldsAllThatWasFound) {
   Histogram histogram;
   histogram.record(2'000'000);
   report.add_latency("push", histogram);
+  report.set_per_second({7, 5});
   report.add_error("503");
   report.add_error("503", 2);
   report.add_error("none", 0);
@@ -22,7 +23,7 @@ TEST(Report, JsonHoldsAllThatWasFound) {
   EXPECT_EQ(report.json(),
             R"({"scenario":"push","figures":{"requests":12,"rate":1.500},)"
             R"("latencies_ms":{"push":{"count":1,"mean":2,"p50":2,"p90":2,"p99":2,"p99.9":2,)"
-            R"("p99.99":2,"max":2}},"errors":{"503":3},)"
+            R"("p99.99":2,"max":2}},"per_second":[7,5],"errors":{"503":3},)"
             R"("failures":["a \"change\" is lost"]})"
             "\n");
   EXPECT_TRUE(report.has_failed());
