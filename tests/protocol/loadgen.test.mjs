@@ -55,6 +55,22 @@ test('loadgen: health is asked for, in turn or pipelined', async () => {
   }
 });
 
+test('loadgen: pushes reach every other device once', async () => {
+  const {figures} = await clean('push', '--seconds', 1, '--changes', 5, '--devices', 3);
+  assert.ok(figures['changes acknowledged'] > 0);
+  assert.equal(figures['changes delivered'], 3 * figures['changes acknowledged']);
+});
+
+for (const spelling of ['updatedAt', 'at', 'both']) {
+  test(`loadgen: devices that conflict end with the same records, by ${spelling}`, async () => {
+    const {figures} = await clean(
+        'mixed', '--users', 2, '--seconds', 1, '--rate', 200, '--changes', 3, '--conflicts', 50,
+        '--limit', 20, '--edit-time', spelling);
+    assert.ok(figures['conflicts reported'] > 0);
+    assert.equal(figures['shared records that differ'], 0);
+  });
+}
+
 test('loadgen: a token that is refused fails a run', async () => {
   const other = new Loadgen(server);
   writeFileSync(other.tokens, 'no-token\n');

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
+#include "change_maker.h"
 #include "driver.h"
 #include "scenario.h"
 
@@ -10,5 +12,19 @@ namespace mana_sync::loadgen {
 
 // GET /health over kept connections.
 [[nodiscard]] std::unique_ptr<Scenario> make_health(RunContext& run, const DriverOptions& options);
+
+// Users with devices that push, pull and ask for the health, each with a cursor of its own. In the
+// end every change that was acknowledged must have reached every other device of its user, once,
+// and a reader that begins at the beginning.
+struct SyncOptions {
+  DriverOptions driver = {};  // `workers` is not used
+  size_t devices_per_user = 2;
+  int pushes = 60;        // of a hundred requests
+  int pulls = 25;         // likewise; the rest ask for the health
+  size_t pull_limit = 0;  // changes of a page; 0: the server's own limit
+  PushShape shape = {};
+  std::string table = "todos";
+};
+[[nodiscard]] std::unique_ptr<Scenario> make_sync(RunContext& run, const SyncOptions& options);
 
 }  // namespace mana_sync::loadgen

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -32,6 +33,8 @@ struct CommandLine {
   NotifyOptions users{.users = 100, .listeners_per_user = 1, .pushes_per_s = 100};
   StormOptions storm;
   DriverOptions health;
+  SyncOptions push{.pushes = 100, .pulls = 0};
+  SyncOptions mixed;
   bool needs_tokens = true;
   bool opens_at_once = false;
   bool listens_to_events = false;
@@ -184,6 +187,49 @@ void add_health(CLI::App& app, CommandLine& line) {
   });
 }
 
+void add_push_options(CLI::App& command, PushShape& shape) {
+  const auto percent = CLI::Range(0, 100);
+  command.add_option("--changes", shape.changes, "Of each push")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command.add_option("--fields", shape.fields, "Of each insert and update, beside a number")
+      ->check(CLI::Range(0, 1'000))
+      ->capture_default_str();
+  command.add_option("--field-bytes", shape.field_bytes, "Of each field's value")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command.add_option("--updates", shape.updates, "Of a hundred changes")
+      ->check(percent)
+      ->capture_default_str();
+  command.add_option("--deletes", shape.deletes, "Of a hundred changes; the rest are inserts")
+      ->check(percent)
+      ->capture_default_str();
+  command
+      .add_option("--conflicts", shape.conflicts,
+                  "Of a hundred changes: edits of records that all of the user's devices edit")
+      ->check(percent)
+      ->capture_default_str();
+  const std::map<std::string, EditTime> names{
+      {"updatedAt", EditTime::kUpdatedAt}, {"at", EditTime::kAt}, {"both", EditTime::kBoth}};
+  command.add_option("--edit-time", shape.edit_time, "How a field's edit time is named")
+      ->transform(CLI::CheckedTransformer(names));
+}
+
+void add_sync(CLI::App& app, CommandLine& line, const char* name, const char* what,
+              SyncOptions& options) {
+  CLI::App* const command = app.add_subcommand(name, what);
+  add_driver_options(*command, options.driver);
+  add_push_options(*command, options.shape);
+  command->add_option("--devices", options.devices_per_user, "Of each user")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--limit", options.pull_limit, "Changes of a pulled page; 0: the server's")
+      ->capture_default_str();
+  command->callback([&line, &options] {
+    line.make = [&options](RunContext& means) { return make_sync(means, options); };
+  });
+}
+
 }  // namespace
 }  // namespace mana_sync::loadgen
 
@@ -212,6 +258,8 @@ int main(int argc, char** argv) {
              line.users);
   add_storm(app, line);
   add_health(app, line);
+  add_sync(app, line, "push", "Devices that push, and take what the others pushed", line.push);
+  add_sync(app, line, "mixed", "60 % pushes, 25 % pulls and 15 % health", line.mixed);
   CLI11_PARSE(app, argc, argv);
   line.scenario = app.get_subcommands().front()->get_name();
   return run(line);

@@ -24,6 +24,15 @@ http::Response json_response(std::string body) {
   return response;
 }
 
+std::string token_of(const http::Request& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  return std::string(request.header("Authorization").value_or(kScheme).substr(kScheme.size()));
+}
+
+std::string client_of(const http::Request& request) {
+  return std::string(request.header("X-Client-Id").value_or(""));
+}
+
 }  // namespace
 
 class FakeServer::Session final : public ws::Session {
@@ -66,6 +75,8 @@ void FakeServer::on_request(http::Request& request, http::Responder responder) {
     }
   } else if (request.method == http::Method::kPost) {
     on_push(request, responder);
+  } else if (request.path.ends_with("/pull")) {
+    on_pull(request, responder);
   } else if (request.path == "/health") {
     responder.respond(json_response("{}"));
   } else if (request.path == "/close") {
@@ -83,13 +94,24 @@ void FakeServer::on_request(http::Request& request, http::Responder responder) {
 
 void FakeServer::on_push(const http::Request& request, const http::Responder& responder) {
   pushes.push_back(request.body);
-  const std::string_view token = request.header("Authorization").value_or("").substr(7);
-  const std::string_view table = text_between(request.body, R"("table":")", "\"");
-  if (push_status == 200) notify(token, table);
-  http::Response response = json_response(
-      R"({"serverChanges":[],"conflicts":[],"syncedUntil":"2024-01-01T10:00:00.123456Z"})");
-  if (push_status != 200) response = http::error_response(push_status, "as told");
-  responder.respond(std::move(response));
+  if (push_status != 200) {
+    responder.respond(http::error_response(push_status, "as told"));
+    return;
+  }
+  const std::string token = token_of(request);
+  notify(token, text_between(request.body, R"("table":")", "\""));
+  std::string answer = store.push(token, client_of(request), request.body);
+  if (pushes_to_forget > 0) {
+    --pushes_to_forget;
+    responder.respond(http::error_response(503, "as told"));
+    return;
+  }
+  responder.respond(json_response(std::move(answer)));
+}
+
+void FakeServer::on_pull(const http::Request& request, const http::Responder& responder) {
+  const std::string since = http::query_value(request.query, "since").value_or("");
+  responder.respond(json_response(store.pull(token_of(request), client_of(request), since)));
 }
 
 void FakeServer::notify(std::string_view token, std::string_view table) {

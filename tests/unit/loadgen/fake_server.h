@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fake_store.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/log.h"
 #include "mana_sync/base/metrics.h"
@@ -26,9 +27,10 @@
 
 namespace mana_sync::loadgen {
 
-// GET /health: 200. POST /sync/{app}: 200, and a notice of its first table to every WebSocket that
-// authenticated with the same token. GET /ws/{app}: a WebSocket. GET /events: `events`, chunked.
-// GET /close: 200, then the end of the connection. Anything else goes to `hook`, or gets 404.
+// GET /health: 200. POST /sync/{app}: kept, and a notice of its first table to every WebSocket that
+// authenticated with the same token. GET /sync/{app}/pull: what was kept. GET /ws/{app}: a
+// WebSocket. GET /events: `events`, chunked. GET /close: 200, then the end of the connection.
+// Anything else goes to `hook`, or gets 404.
 class FakeServer final : public http::Handler, private http::StreamEvents {
  public:
   static constexpr std::string_view kBadToken = "bad";  // refused by WebSockets
@@ -39,8 +41,10 @@ class FakeServer final : public http::Handler, private http::StreamEvents {
   void on_request(http::Request& request, http::Responder responder) override;
   void on_answer(const http::Request*, const http::Response&, int64_t) override {}
 
+  FakeStore store;
   std::string events;          // of GET /events
   int push_status = 200;       // of each push
+  int pushes_to_forget = 0;    // the next ones are kept, and answered 503
   int notices_to_drop = 0;     // the next ones are not sent
   int refused_handshakes = 0;  // the next ones get 503
   std::function<http::Response(const http::Request&)> hook;
@@ -49,6 +53,7 @@ class FakeServer final : public http::Handler, private http::StreamEvents {
  private:
   class Session;
 
+  void on_pull(const http::Request& request, const http::Responder& responder);
   void on_push(const http::Request& request, const http::Responder& responder);
   void notify(std::string_view token, std::string_view table);
   void on_sent(size_t) override {}

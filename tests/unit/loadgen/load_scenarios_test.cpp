@@ -35,5 +35,65 @@ TEST_F(LoadScenariosTest, Health_NobodyAnswers_FailsTheRunAtItsEnd) {
   EXPECT_THAT(report_.table(), HasSubstr("health: connect: Connection refused"));
 }
 
+class SyncScenarioTest : public LoadgenTest {
+ protected:
+  // Two users with three devices each.
+  void play_sync(int pushes, int pulls, PushShape shape = {}) {
+    SyncOptions options;
+    options.driver.seconds = 0.1;
+    options.driver.requests_per_s = 1'000;
+    options.devices_per_user = 3;
+    options.pushes = pushes;
+    options.pulls = pulls;
+    options.shape = shape;
+    play(make_sync(run_of({"a", "b"}, {.phase_timeout_s = 5}), options));
+  }
+};
+
+TEST_F(SyncScenarioTest, EveryChangeReachesEveryOtherDevice) {
+  play_sync(100, 0, {.changes = 3});
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  const auto pushes = static_cast<double>(fake_->pushes.size());
+  EXPECT_GT(pushes, 50);
+  EXPECT_EQ(figure("changes acknowledged"), 3 * pushes);
+  // To the two other devices, and to the reader.
+  EXPECT_EQ(figure("changes delivered"), 9 * pushes);
+}
+
+TEST_F(SyncScenarioTest, PullsAndHealthAreMixedIn) {
+  play_sync(50, 30);
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  EXPECT_EQ(report_.latencies().size(), 3u);
+}
+
+TEST_F(SyncScenarioTest, ALostChangeFailsTheRun) {
+  fake_->store.changes_to_lose = 1;
+  play_sync(100, 0);
+  EXPECT_TRUE(report_.has_failed());
+  EXPECT_EQ(figure("changes lost"), 3);
+}
+
+TEST_F(SyncScenarioTest, ARepeatedChangeFailsTheRun) {
+  fake_->store.changes_to_repeat = 1;
+  play_sync(100, 0);
+  EXPECT_TRUE(report_.has_failed());
+  EXPECT_EQ(figure("changes repeated"), 3);
+}
+
+TEST_F(SyncScenarioTest, AnUnansweredPushIsRepeated_SoThatAServerThatKeptItIsFoundOut) {
+  fake_->pushes_to_forget = 1;
+  play_sync(100, 0, {.updates = 0, .deletes = 0});
+  EXPECT_THAT(report_.table(), HasSubstr("push answered 503"));
+  EXPECT_EQ(figure("changes repeated"), 3);
+}
+
+TEST_F(SyncScenarioTest, ARefusedPushIsNobodysLoss) {
+  fake_->push_status = 400;
+  play_sync(50, 50);
+  EXPECT_EQ(figure("changes lost"), 0);
+  EXPECT_EQ(figure("changes acknowledged"), 0);
+  EXPECT_THAT(report_.table(), HasSubstr("push answered 400"));
+}
+
 }  // namespace
 }  // namespace mana_sync::loadgen

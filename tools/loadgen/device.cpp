@@ -1,0 +1,103 @@
+#include "device.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <charconv>
+#include <utility>
+
+#include "mana_sync/base/timestamp.h"
+
+namespace mana_sync::loadgen {
+namespace {
+
+// Deployed clients try again after these (PROTOCOL 9.5), and after no answer at all.
+bool is_to_be_repeated(int status) {
+  return status == 0 || status == 408 || status == 429 || status >= 500;
+}
+
+}  // namespace
+
+Device::Device(const Means& means, Identity identity)
+    : means_(means),
+      identity_(std::move(identity)),
+      headers_(client_headers(identity_.token, identity_.client_id)),
+      since_(identity_.since),
+      since_us_(parse_cursor_us(since_)),
+      changes_(means.shape, means.table, identity_.number, means.ledger, shared_,
+               means.run.network.random()),
+      connection_(means.run.network, *this) {}
+
+void Device::start(Op op, int64_t due_ns) {
+  op_ = op;
+  due_ns_ = due_ns;
+  switch (op) {
+    case Op::kPush:
+      return connection_.send(push_request());
+    case Op::kPull:
+      return connection_.send(pull_request());
+    case Op::kHealth:
+      return connection_.send(get_request(means_.run.network.endpoint(), "/health"));
+  }
+}
+
+const std::string& Device::push_request() {
+  if (push_) return push_->request;
+  auto made = changes_.make(means_.run.network.loop().clock().wall_us() / 1000);
+  const std::string body = fmt::format(R"({{"clientId":"{}","since":"{}","changes":{}}})",
+                                       identity_.client_id, since_, made.json);
+  push_.emplace(post_request(means_.run.network.endpoint(), "/sync/" + means_.run.options.app,
+                             headers_, body),
+                std::move(made.numbers));
+  return push_->request;
+}
+
+std::string Device::pull_request() const {
+  std::string target = fmt::format("/sync/{}/pull?collection={}&since={}", means_.run.options.app,
+                                   means_.table, since_);
+  if (means_.pull_limit > 0) target += fmt::format("&limit={}", means_.pull_limit);
+  return get_request(means_.run.network.endpoint(), target, headers_);
+}
+
+void Device::on_answer(int status, std::string_view body) {
+  if (op_ == Op::kPush) settle_push(status);
+  if (op_ != Op::kHealth && status == 200) take(body);
+  means_.events.on_request_done(identity_.worker, op_, status, due_ns_, body);
+}
+
+void Device::settle_push(int status) {
+  if (is_to_be_repeated(status)) return;
+  const Push push = *std::exchange(push_, std::nullopt);
+  if (status != 200) return;
+  for (const uint64_t number : push.numbers) means_.ledger.on_acknowledged(number);
+}
+
+void Device::take(std::string_view body) {
+  const auto answer = ServerAnswer::parse(means_.run.json, body);
+  if (!answer) return means_.events.on_wrong(answer.error().message);
+  for (const ReceivedChange& change : answer->changes) take_change(change);
+  const int64_t since_us = parse_cursor_us(answer->synced_until);
+  if (since_us < since_us_) means_.events.on_wrong("a cursor went back");
+  since_us_ = since_us;
+  since_ = answer->synced_until;
+  has_more_ = answer->has_more;
+  conflicts_ += answer->conflicts;
+}
+
+void Device::take_change(const ReceivedChange& change) {
+  if (change.id.starts_with(ChangeMaker::kSharedPrefix)) {
+    return shared_.take(change.id, change.shared_value, change.shared_time);
+  }
+  if (change.op != "delete") {
+    if (change.number) return means_.ledger.on_received(identity_.number, *change.number);
+    return means_.ledger.on_received_strange();
+  }
+  uint64_t record = UINT64_MAX;
+  if (change.id.starts_with(ChangeMaker::kRecordPrefix)) {
+    std::from_chars(change.id.data() + ChangeMaker::kRecordPrefix.size(),
+                    change.id.data() + change.id.size(), record);
+  }
+  means_.ledger.on_received_delete(identity_.number, record);
+}
+
+}  // namespace mana_sync::loadgen
