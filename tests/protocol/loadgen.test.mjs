@@ -71,6 +71,13 @@ for (const spelling of ['updatedAt', 'at', 'both']) {
   });
 }
 
+test('loadgen: pages are what is behind the cursor', async () => {
+  for (const options of [['--behind', 20], ['--behind', 0], ['--older', 100, '--limit', 7]]) {
+    const {figures} = await clean('pull', '--seconds', 0.3, '--connections', 8, ...options);
+    assert.ok(figures.rate > 0);
+  }
+});
+
 test('loadgen: a token that is refused fails a run', async () => {
   const other = new Loadgen(server);
   writeFileSync(other.tokens, 'no-token\n');

@@ -29,10 +29,10 @@ ChangeMaker::ChangeMaker(const PushShape& shape, std::string_view table, size_t 
       random_(random),
       text_('"' + std::string(shape.field_bytes, 'x') + '"') {}
 
-ChangeMaker::Made ChangeMaker::make(int64_t now_ms) {
+ChangeMaker::Made ChangeMaker::make(int64_t now_ms, size_t changes) {
   Made made;
   made.json = "[";
-  for (size_t i = 0; i < shape_.changes; ++i) {
+  for (size_t i = 0; i < changes; ++i) {
     if (i > 0) made.json += ',';
     append_one(made, now_ms);
   }

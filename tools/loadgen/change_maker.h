@@ -47,8 +47,9 @@ class ChangeMaker {
     std::string json;               // the value of `changes`
     std::vector<uint64_t> numbers;  // of those that the ledger has
   };
-  // The next push's. `now_ms`: milliseconds since 1970.
-  [[nodiscard]] Made make(int64_t now_ms);
+  // As many as the shape says, or as the caller. `now_ms`: milliseconds since 1970.
+  [[nodiscard]] Made make(int64_t now_ms) { return make(now_ms, shape_.changes); }
+  [[nodiscard]] Made make(int64_t now_ms, size_t changes);
 
  private:
   void append_one(Made& made, int64_t now_ms);

@@ -27,4 +27,16 @@ struct SyncOptions {
 };
 [[nodiscard]] std::unique_ptr<Scenario> make_sync(RunContext& run, const SyncOptions& options);
 
+// Clients that pull from one cursor, over and over: each user's stream is filled first. Each page
+// must begin right behind the cursor and leave nothing out.
+struct PullOptions {
+  DriverOptions driver = {};
+  size_t older = 0;    // changes of each user before the cursor, at least
+  size_t behind = 20;  // and after it
+  size_t limit = 0;    // changes of a page; 0: the server's own limit
+  PushShape shape = {.updates = 0, .deletes = 0};  // of the changes; `changes` is not used
+  std::string table = "todos";
+};
+[[nodiscard]] std::unique_ptr<Scenario> make_pull(RunContext& run, const PullOptions& options);
+
 }  // namespace mana_sync::loadgen

@@ -35,6 +35,7 @@ struct CommandLine {
   DriverOptions health;
   SyncOptions push{.pushes = 100, .pulls = 0};
   SyncOptions mixed;
+  PullOptions pull;
   bool needs_tokens = true;
   bool opens_at_once = false;
   bool listens_to_events = false;
@@ -230,6 +231,30 @@ void add_sync(CLI::App& app, CommandLine& line, const char* name, const char* wh
   });
 }
 
+void add_pull(CLI::App& app, CommandLine& line) {
+  CLI::App* const command =
+      app.add_subcommand("pull", "Fill each user's stream, then pull its end over and over");
+  PullOptions& options = line.pull;
+  add_driver_options(*command, options.driver);
+  command->add_option("--connections", options.driver.workers, "Spread over the users")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--behind", options.behind, "Changes after the cursor that is pulled from")
+      ->capture_default_str();
+  command->add_option("--older", options.older, "Changes before it, of each user")
+      ->capture_default_str();
+  command->add_option("--limit", options.limit, "Changes of a page; 0: the server's")
+      ->capture_default_str();
+  command->add_option("--fields", options.shape.fields, "Of each change, beside a number")
+      ->check(CLI::Range(0, 1'000))
+      ->capture_default_str();
+  command->add_option("--field-bytes", options.shape.field_bytes, "Of each field's value")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->callback(
+      [&line] { line.make = [&line](RunContext& means) { return make_pull(means, line.pull); }; });
+}
+
 }  // namespace
 }  // namespace mana_sync::loadgen
 
@@ -258,6 +283,7 @@ int main(int argc, char** argv) {
              line.users);
   add_storm(app, line);
   add_health(app, line);
+  add_pull(app, line);
   add_sync(app, line, "push", "Devices that push, and take what the others pushed", line.push);
   add_sync(app, line, "mixed", "60 % pushes, 25 % pulls and 15 % health", line.mixed);
   CLI11_PARSE(app, argc, argv);

@@ -95,5 +95,39 @@ TEST_F(SyncScenarioTest, ARefusedPushIsNobodysLoss) {
   EXPECT_THAT(report_.table(), HasSubstr("push answered 400"));
 }
 
+class PullScenarioTest : public LoadgenTest {
+ protected:
+  void play_pull(PullOptions options) {
+    options.driver.workers = 4;
+    options.driver.seconds = 0.05;
+    play(make_pull(run_of({"a", "b"}), options));
+  }
+};
+
+TEST_F(PullScenarioTest, EachPageIsWhatIsBehindTheCursor) {
+  play_pull({.older = 150, .behind = 5});
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  EXPECT_GT(figure("rate"), 0);
+}
+
+TEST_F(PullScenarioTest, APageMayBePartOfIt_OrEmpty) {
+  play_pull({.behind = FakeStore::kPageChanges + 1});
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  play_pull({.behind = 0});
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+}
+
+TEST_F(PullScenarioTest, APageThatLacksAChangeFailsTheRun) {
+  fake_->store.changes_to_lose = 1;
+  play_pull({.behind = 5});
+  EXPECT_THAT(report_.table(), HasSubstr("FAILED: a page is not complete"));
+}
+
+TEST_F(PullScenarioTest, AStreamThatCannotBeFilledFailsTheRun) {
+  fake_->push_status = 401;
+  play_pull({});
+  EXPECT_THAT(report_.table(), HasSubstr("a stream could not be filled: a push answered 401"));
+}
+
 }  // namespace
 }  // namespace mana_sync::loadgen
