@@ -1,6 +1,7 @@
 // The load generator against the real server: what it is to find there is that nothing is wrong.
 import assert from 'node:assert/strict';
-import {writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
 import {after} from 'node:test';
 
 import {Loadgen} from './support/loadgen.mjs';
@@ -76,6 +77,17 @@ test('loadgen: pages are what is behind the cursor', async () => {
     const {figures} = await clean('pull', '--seconds', 0.3, '--connections', 8, ...options);
     assert.ok(figures.rate > 0);
   }
+});
+
+test('loadgen: a run is compared with an earlier one, and drawn', async () => {
+  const plot = path.join(loadgen.directory, 'health.svg');
+  const {path: earlier} = await loadgen.run('health', '--seconds', 0.2);
+  const {code, stdout} =
+      await loadgen.run('health', '--seconds', 0.2, '--compare', earlier, '--save-plot', plot);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /compared +earlier +now +ratio/);
+  assert.match(stdout, /health p99, ms +[\d.]+ +[\d.]+ +[\d.]+/);
+  assert.match(readFileSync(plot, 'utf8'), /^<svg[^]*<\/svg>\n$/);
 });
 
 test('loadgen: a token that is refused fails a run', async () => {

@@ -27,6 +27,8 @@ struct CommonOptions {
   int server_pid = 0;    // 0: not told
   int64_t phase_timeout_s = 60;
   std::string json_path = {};
+  std::string compare_path = {};
+  std::string plot_path = {};
 };
 
 struct RunContext {

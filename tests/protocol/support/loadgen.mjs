@@ -22,7 +22,7 @@ export class Loadgen {
     writeFileSync(this.tokens, tokens.map((token) => `${token}\n`).join(''));
   }
 
-  // Runs a scenario; {code, stdout, stderr, report}.
+  // Runs a scenario; {code, stdout, stderr, report, path: the report's}.
   async run(scenario, ...options) {
     const json = path.join(this.directory, `${fresh('report')}.json`);
     const args = [
@@ -35,6 +35,6 @@ export class Loadgen {
       });
     });
     const report = code === 0 || code === 1 ? JSON.parse(readFileSync(json, 'utf8')) : undefined;
-    return {code, stdout, stderr, report};
+    return {code, stdout, stderr, report, path: json};
   }
 }
