@@ -72,6 +72,15 @@ for (const spelling of ['updatedAt', 'at', 'both']) {
   });
 }
 
+test('loadgen: followers get everything once, over cuts and conflicts too', async () => {
+  const {figures, latencies_ms: latencies} = await clean(
+      'follow', '--users', 2, '--seconds', 1, '--rate', 100, '--followers', 2, '--cuts', 20,
+      '--devices', 2, '--changes', 3, '--conflicts', 20);
+  assert.ok(figures['followers opened'] > figures.followers);
+  assert.equal(figures['changes delivered'], 4 * figures['changes acknowledged']);
+  assert.equal(latencies['answer to follower'].count, 2 * figures['changes acknowledged']);
+});
+
 test('loadgen: pages are what is behind the cursor', async () => {
   for (const options of [['--behind', 20], ['--behind', 0], ['--older', 100, '--limit', 7]]) {
     const {figures} = await clean('pull', '--seconds', 0.3, '--connections', 8, ...options);

@@ -125,19 +125,42 @@ void add_push_options(CLI::App& command, PushShape& shape) {
       ->transform(CLI::CheckedTransformer(names));
 }
 
-void add_sync(CLI::App& app, CommandLine& line, const char* name, const char* what,
-              SyncOptions& options) {
+CLI::App* add_sync(CLI::App& app, CommandLine& line, const char* name, const char* what,
+                   SyncOptions& options) {
   CLI::App* const command = app.add_subcommand(name, what);
   add_driver_options(*command, options.driver);
   add_push_options(*command, options.shape);
-  command->add_option("--devices", options.devices_per_user, "Of each user")
+  command->add_option("--devices", options.devices_per_user, "That push, of each user")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--limit", options.pull_limit, "Changes of a pulled page; 0: the server's")
       ->capture_default_str();
   command->callback([&line, &options] {
     line.make = [&options](RunContext& means) { return make_sync(means, options); };
   });
+  return command;
+}
+
+void add_mixed(CLI::App& app, CommandLine& line) {
+  CLI::App* const command =
+      add_sync(app, line, "mixed", "60 % pushes, 25 % pulls and 15 % health", line.mixed);
+  command->add_option("--limit", line.mixed.pull_limit, "Changes of a pulled page; 0: the server's")
+      ->capture_default_str();
+}
+
+void add_follow(CLI::App& app, CommandLine& line) {
+  line.follow.driver.requests_per_s = 100;
+  CLI::App* const command = add_sync(app, line, "follow",
+                                     "Devices that push, and others that follow them over "
+                                     "server-sent events",
+                                     line.follow);
+  command->add_option("--followers", line.follow.followers_per_user, "Of each user")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--cuts", line.follow.cuts_per_s,
+                   "Followers a second whose connection is cut, and that go on behind their last "
+                   "event")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 void add_pull(CLI::App& app, CommandLine& line) {
@@ -194,7 +217,8 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
   add_health(app, line);
   add_pull(app, line);
   add_sync(app, line, "push", "Devices that push, and take what the others pushed", line.push);
-  add_sync(app, line, "mixed", "60 % pushes, 25 % pulls and 15 % health", line.mixed);
+  add_mixed(app, line);
+  add_follow(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -24,6 +24,8 @@ struct CommandLine {
   DriverOptions health;
   SyncOptions push{.pushes = 100, .pulls = 0};
   SyncOptions mixed;
+  SyncOptions follow{
+      .devices_per_user = 1, .pushes = 100, .pulls = 0, .followers_per_user = 2, .cuts_per_s = 1};
   PullOptions pull;
   bool needs_tokens = true;
   bool opens_at_once = false;

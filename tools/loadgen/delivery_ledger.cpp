@@ -4,7 +4,7 @@ namespace mana_sync::loadgen {
 
 uint64_t DeliveryLedger::add(size_t device) {
   author_.push_back(device);
-  is_acknowledged_.push_back(false);
+  acknowledged_ns_.push_back(kNever);
   return author_.size() - 1;
 }
 
@@ -24,16 +24,21 @@ void DeliveryLedger::on_received(size_t device, uint64_t change) {
   }
 }
 
-void DeliveryLedger::on_received_delete(size_t device, uint64_t record) {
+std::optional<uint64_t> DeliveryLedger::delete_of(uint64_t record) const {
   const auto found = deletes_.find(record);
-  if (found == deletes_.end()) return on_received_strange();
-  on_received(device, found->second);
+  if (found == deletes_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<int64_t> DeliveryLedger::acknowledged_ns(uint64_t change) const {
+  if (change >= acknowledged_ns_.size() || acknowledged_ns_[change] == kNever) return std::nullopt;
+  return acknowledged_ns_[change];
 }
 
 DeliveryLedger::Totals DeliveryLedger::totals() const {
   Totals totals{.delivered = delivered_, .repeated = repeated_, .strange = strange_};
   for (size_t change = 0; change < author_.size(); ++change) {
-    if (!is_acknowledged_[change]) continue;
+    if (acknowledged_ns_[change] == kNever) continue;
     ++totals.acknowledged;
     for (size_t device = 0; device < received_.size(); ++device) {
       const std::vector<bool>& received = received_[device];

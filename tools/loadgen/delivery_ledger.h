@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,10 +19,13 @@ class DeliveryLedger {
   // The same for the delete of a record, which can carry no number.
   uint64_t add_delete(size_t device, uint64_t record);
   // The push that holds the change was answered 200. Before that it may reach others or not.
-  void on_acknowledged(uint64_t change) { is_acknowledged_[change] = true; }
-  // `device` was sent a change, or the delete of a record.
+  void on_acknowledged(uint64_t change, int64_t now_ns) { acknowledged_ns_[change] = now_ns; }
+  // The delete of a record; nullopt: nobody deleted it.
+  [[nodiscard]] std::optional<uint64_t> delete_of(uint64_t record) const;
+  // When it was; nullopt: it was not, or there is no such change.
+  [[nodiscard]] std::optional<int64_t> acknowledged_ns(uint64_t change) const;
+  // `device` was sent a change.
   void on_received(size_t device, uint64_t change);
-  void on_received_delete(size_t device, uint64_t record);
   // `device` was sent what nobody pushed.
   void on_received_strange() { ++strange_; }
 
@@ -36,8 +40,10 @@ class DeliveryLedger {
   [[nodiscard]] Totals totals() const;
 
  private:
-  std::vector<size_t> author_;  // by change
-  std::vector<bool> is_acknowledged_;
+  static constexpr int64_t kNever = INT64_MIN;
+
+  std::vector<size_t> author_;                      // by change
+  std::vector<int64_t> acknowledged_ns_;            // by change; kNever: not yet
   std::unordered_map<uint64_t, uint64_t> deletes_;  // record: change
   std::vector<std::vector<bool>> received_;         // by device, then change
   uint64_t delivered_ = 0;

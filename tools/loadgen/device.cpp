@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <charconv>
 #include <utility>
 
 #include "mana_sync/base/timestamp.h"
@@ -24,7 +23,8 @@ Device::Device(const Means& means, Identity identity)
       headers_(client_headers(identity_.token, identity_.client_id)),
       since_(identity_.since),
       since_us_(parse_cursor_us(since_)),
-      changes_(means.shape, means.table, identity_.number, means.ledger, shared_,
+      inbox_(means.ledger, identity_.number),
+      changes_(means.shape, means.table, identity_.number, means.ledger, inbox_.shared(),
                means.run.network.random()),
       connection_(means.run.network, *this) {}
 
@@ -69,35 +69,20 @@ void Device::settle_push(int status) {
   if (is_to_be_repeated(status)) return;
   const Push push = *std::exchange(push_, std::nullopt);
   if (status != 200) return;
-  for (const uint64_t number : push.numbers) means_.ledger.on_acknowledged(number);
+  const int64_t now_ns = means_.run.network.now_ns();
+  for (const uint64_t number : push.numbers) means_.ledger.on_acknowledged(number, now_ns);
 }
 
 void Device::take(std::string_view body) {
   const auto answer = ServerAnswer::parse(means_.run.json, body);
   if (!answer) return means_.events.on_wrong(answer.error().message);
-  for (const ReceivedChange& change : answer->changes) take_change(change);
+  for (const ReceivedChange& change : answer->changes) inbox_.take(change);
   const int64_t since_us = parse_cursor_us(answer->synced_until);
   if (since_us < since_us_) means_.events.on_wrong("a cursor went back");
   since_us_ = since_us;
   since_ = answer->synced_until;
   has_more_ = answer->has_more;
   conflicts_ += answer->conflicts;
-}
-
-void Device::take_change(const ReceivedChange& change) {
-  if (change.id.starts_with(ChangeMaker::kSharedPrefix)) {
-    return shared_.take(change.id, change.shared_value, change.shared_time);
-  }
-  if (change.op != "delete") {
-    if (change.number) return means_.ledger.on_received(identity_.number, *change.number);
-    return means_.ledger.on_received_strange();
-  }
-  uint64_t record = UINT64_MAX;
-  if (change.id.starts_with(ChangeMaker::kRecordPrefix)) {
-    std::from_chars(change.id.data() + ChangeMaker::kRecordPrefix.size(),
-                    change.id.data() + change.id.size(), record);
-  }
-  means_.ledger.on_received_delete(identity_.number, record);
 }
 
 }  // namespace mana_sync::loadgen

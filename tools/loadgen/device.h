@@ -11,6 +11,7 @@
 #include "change_maker.h"
 #include "driver.h"
 #include "http_connection.h"
+#include "inbox.h"
 #include "scenario.h"
 #include "server_answer.h"
 
@@ -54,7 +55,7 @@ class Device final : private HttpEvents {
   // The last answer was a page, and more follows.
   [[nodiscard]] bool has_more() const { return has_more_; }
 
-  [[nodiscard]] const SharedRecords& shared() const { return shared_; }
+  [[nodiscard]] const SharedRecords& shared() const { return inbox_.shared(); }
   [[nodiscard]] uint64_t conflicts() const { return conflicts_; }
 
  private:
@@ -67,7 +68,6 @@ class Device final : private HttpEvents {
   [[nodiscard]] std::string pull_request() const;
   void on_answer(int status, std::string_view body) override;
   void take(std::string_view body);
-  void take_change(const ReceivedChange& change);
   void settle_push(int status);
 
   const Means means_;
@@ -80,7 +80,7 @@ class Device final : private HttpEvents {
   int64_t due_ns_ = 0;
   std::optional<Push> push_;  // not answered yet
   uint64_t conflicts_ = 0;
-  SharedRecords shared_;
+  Inbox inbox_;
   ChangeMaker changes_;
   HttpConnection connection_;
 };

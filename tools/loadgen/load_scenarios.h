@@ -15,13 +15,16 @@ namespace mana_sync::loadgen {
 
 // Users with devices that push, pull and ask for the health, each with a cursor of its own. In the
 // end every change that was acknowledged must have reached every other device of its user, once,
-// and a reader that begins at the beginning.
+// and a reader that begins at the beginning. So must those that follow over server-sent events,
+// whose connections are cut now and then.
 struct SyncOptions {
   DriverOptions driver = {};  // `workers` is not used
   size_t devices_per_user = 2;
   int pushes = 60;        // of a hundred requests
   int pulls = 25;         // likewise; the rest ask for the health
   size_t pull_limit = 0;  // changes of a page; 0: the server's own limit
+  size_t followers_per_user = 0;
+  double cuts_per_s = 0;  // of any follower
   PushShape shape = {};
   std::string table = "todos";
 };

@@ -21,8 +21,7 @@ void read_shared(const simdjson::dom::element& field, ReceivedChange& into) {
   into.shared_time = time ? *time : get<std::string_view>(field["at"]).value_or("");
 }
 
-}  // namespace
-
+// A change as PROTOCOL §4 has it. nullopt: it is none.
 std::optional<ReceivedChange> read_change(const simdjson::dom::element& change) {
   ReceivedChange received;
   const auto id = get<std::string_view>(change["id"]);
@@ -41,13 +40,14 @@ std::optional<ReceivedChange> read_change(const simdjson::dom::element& change) 
   return received;
 }
 
-Result<ServerAnswer> ServerAnswer::parse(simdjson::dom::parser& json, std::string_view body) {
+Result<ServerAnswer> parse_with(simdjson::dom::parser& json, std::string_view body,
+                                const char* changes_key) {
   const auto wrong = [](const char* what) { return fail(ErrorCode::kInvalid, what); };
   const auto root = get<simdjson::dom::element>(json.parse(body));
   if (!root) return wrong("an answer is not JSON");
-  const auto changes = get<simdjson::dom::array>((*root)["serverChanges"]);
+  const auto changes = get<simdjson::dom::array>((*root)[changes_key]);
   const auto synced_until = get<std::string_view>((*root)["syncedUntil"]);
-  if (!changes || !synced_until) return wrong("an answer lacks serverChanges or syncedUntil");
+  if (!changes || !synced_until) return wrong("an answer lacks its changes or syncedUntil");
   ServerAnswer answer;
   answer.synced_until = *synced_until;
   answer.has_more = get<bool>((*root)["hasMore"]).value_or(false);
@@ -60,6 +60,16 @@ Result<ServerAnswer> ServerAnswer::parse(simdjson::dom::parser& json, std::strin
     answer.changes.push_back(*received);
   }
   return answer;
+}
+
+}  // namespace
+
+Result<ServerAnswer> ServerAnswer::parse(simdjson::dom::parser& json, std::string_view body) {
+  return parse_with(json, body, "serverChanges");
+}
+
+Result<ServerAnswer> ServerAnswer::parse_event(simdjson::dom::parser& json, std::string_view data) {
+  return parse_with(json, data, "changes");
 }
 
 }  // namespace mana_sync::loadgen

@@ -11,8 +11,7 @@
 
 namespace simdjson::dom {
 class parser;
-class element;
-}  // namespace simdjson::dom
+}
 
 namespace mana_sync::loadgen {
 
@@ -34,9 +33,9 @@ struct ServerAnswer {
   // Fails (kInvalid) with what is wrong.
   [[nodiscard]] static Result<ServerAnswer> parse(simdjson::dom::parser& json,
                                                   std::string_view body);
+  // The same for the data of an event (PROTOCOL 7.2).
+  [[nodiscard]] static Result<ServerAnswer> parse_event(simdjson::dom::parser& json,
+                                                        std::string_view data);
 };
-
-// A change as PROTOCOL §4 has it. nullopt: it is none.
-[[nodiscard]] std::optional<ReceivedChange> read_change(const simdjson::dom::element& change);
 
 }  // namespace mana_sync::loadgen

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "device.h"
+#include "follower.h"
 #include "load_scenarios.h"
 #include "mana_sync/base/timestamp.h"
 
@@ -14,30 +15,46 @@ namespace mana_sync::loadgen {
 namespace {
 
 constexpr double kRepeatAfterSeconds = 0.1;
+constexpr double kLookAgainAfterSeconds = 0.02;
 
-// A user's devices, and one that reads everything in the end.
+// A user's devices, the last of which reads everything in the end, and those that only follow.
 struct User {
   explicit User(size_t devices_max) : ledger(devices_max) {}
   DeliveryLedger ledger;
   std::vector<std::unique_ptr<Device>> devices;
+  std::vector<std::unique_ptr<Follower>> followers;
 };
 
-class Sync final : public Scenario, private DriverEvents, private DeviceEvents {
+// A worker of the driver for each device.
+DriverOptions driver_options(const SyncOptions& options, size_t users) {
+  DriverOptions driver = options.driver;
+  driver.workers = users * options.devices_per_user;
+  return driver;
+}
+
+class Sync final : public Scenario,
+                   private DriverEvents,
+                   private DeviceEvents,
+                   private FollowerEvents {
  public:
   Sync(RunContext& run, const SyncOptions& options);
 
-  void start() override {
-    begin_phase("the requests", options_.driver.seconds);
-    driver_.start();
-  }
+  void start() override;
   void write_report() override;
 
  private:
-  // kRunning ─▶ kRepeating: pushes whose answer did not come ─▶ kReading: each device pulls what it
-  // has not got, and the reader all
-  enum class Phase { kRunning, kRepeating, kReading };
+  // kOpening: the followers ─▶ kRunning ─▶ kRepeating: pushes whose answer did not come ─▶
+  // kReading: each device pulls what it has not got, and the reader all ─▶ kFollowing: the
+  // followers get what they have not got
+  enum class Phase { kOpening, kRunning, kRepeating, kReading, kFollowing };
 
   void add_devices(size_t user);
+  void add_followers(size_t user);
+  [[nodiscard]] size_t follower_count() const {
+    return users_.size() * options_.followers_per_user;
+  }
+  void begin_running();
+  void cut_one();
   [[nodiscard]] Device& device(size_t worker) {
     return *users_[worker % users_.size()]->devices[worker / users_.size()];
   }
@@ -47,37 +64,42 @@ class Sync final : public Scenario, private DriverEvents, private DeviceEvents {
   void on_run_ended() override;
   void on_request_done(size_t worker, Op op, int status, int64_t due_ns,
                        std::string_view reason) override;
+  void on_following() override;
+  void on_follower_ended(std::string_view reason) override {
+    run().report.add_error(fmt::format("follower: {}", reason));
+  }
   void on_wrong(std::string_view what) override { ++wrong_[std::string(what)]; }
 
   void begin_reading();
   void go_on(size_t worker);
   void on_phase_request_done(size_t worker, Op op, int status, std::string_view reason);
+  void look_at_followers();
+  [[nodiscard]] DeliveryLedger::Totals totals() const;
   void report_deliveries();
   void report_shared();
 
   const SyncOptions options_;
-  Phase phase_ = Phase::kRunning;
-  size_t busy_ = 0;  // devices that are not done with the phase
-  bool is_complete_ = false;
+  Phase phase_ = Phase::kOpening;
+  size_t busy_ = 0;       // devices that are not done with the phase
+  bool is_read_ = false;  // everything by everybody but the followers
+  size_t followings_ = 0;
+  Histogram follower_delays_;
   std::map<std::string, uint64_t> wrong_;
   Driver driver_;
+  Schedule cuts_;
   std::vector<std::unique_ptr<User>> users_;
 };
 
 Sync::Sync(RunContext& run, const SyncOptions& options)
     : Scenario(run),
       options_(options),
-      driver_(
-          run,
-          [&] {
-            DriverOptions driver = options.driver;
-            driver.workers = run.tokens.size() * options.devices_per_user;
-            return driver;
-          }(),
-          *this) {
+      driver_(run, driver_options(options, run.tokens.size()), *this),
+      cuts_(run.network.loop(), [this] { cut_one(); }) {
   for (size_t user = 0; user < run.tokens.size(); ++user) {
-    users_.push_back(std::make_unique<User>(options.devices_per_user + 1));
+    const size_t devices = options.devices_per_user + 1 + options.followers_per_user;
+    users_.push_back(std::make_unique<User>(devices));
     add_devices(user);
+    add_followers(user);
   }
 }
 
@@ -99,7 +121,41 @@ void Sync::add_devices(size_t user) {
   }
 }
 
+void Sync::add_followers(size_t user) {
+  User& whose = *users_[user];
+  FollowerEvents& events = *this;
+  for (size_t i = 0; i < options_.followers_per_user; ++i) {
+    whose.followers.push_back(std::make_unique<Follower>(
+        run(), user, options_.devices_per_user + 1 + i, whose.ledger, follower_delays_, events));
+  }
+}
+
+void Sync::start() {
+  if (follower_count() == 0) return begin_running();
+  begin_phase("opening the followers");
+  for (const auto& user : users_) {
+    for (const auto& follower : user->followers) follower->open();
+  }
+}
+
 // --- while the load runs ---
+
+void Sync::begin_running() {
+  begin_phase("the requests", options_.driver.seconds);
+  phase_ = Phase::kRunning;
+  driver_.start();
+  if (follower_count() > 0) cuts_.start(options_.cuts_per_s, options_.driver.seconds, [] {});
+}
+
+void Sync::on_following() {
+  ++followings_;
+  if (phase_ == Phase::kOpening && followings_ == follower_count()) begin_running();
+}
+
+void Sync::cut_one() {
+  const size_t number = run().network.random()() % follower_count();
+  users_[number % users_.size()]->followers[number / users_.size()]->reconnect();
+}
 
 Op Sync::choose_op(const Device& device) {
   if (device.has_unanswered_push()) return Op::kPush;
@@ -156,14 +212,26 @@ void Sync::on_phase_request_done(size_t worker, Op op, int status, std::string_v
   if (!is_done) return after(kRepeatAfterSeconds, [this, worker] { go_on(worker); });
   if (--busy_ > 0) return;
   if (phase_ == Phase::kRepeating) return begin_reading();
-  is_complete_ = true;
-  finish();
+  is_read_ = true;
+  phase_ = Phase::kFollowing;
+  begin_phase("the followers' last changes");
+  look_at_followers();
+}
+
+void Sync::look_at_followers() {
+  if (follower_count() == 0 || totals().lost == 0) return finish();
+  after(kLookAgainAfterSeconds, [this] { look_at_followers(); });
+}
+
+DeliveryLedger::Totals Sync::totals() const {
+  DeliveryLedger::Totals totals;
+  for (const auto& user : users_) totals += user->ledger.totals();
+  return totals;
 }
 
 void Sync::report_deliveries() {
   Report& report = run().report;
-  DeliveryLedger::Totals totals;
-  for (const auto& user : users_) totals += user->ledger.totals();
+  const DeliveryLedger::Totals totals = this->totals();
   report.add_figure("changes acknowledged", static_cast<double>(totals.acknowledged));
   report.add_figure("changes delivered", static_cast<double>(totals.delivered));
   report.add_figure("changes lost", static_cast<double>(totals.lost));
@@ -187,6 +255,7 @@ void Sync::report_shared() {
       conflicts += one->conflicts();
       differences += one->shared().differences(reference);
     }
+    for (const auto& one : user->followers) differences += one->shared().differences(reference);
   }
   run().report.add_figure("conflicts reported", static_cast<double>(conflicts));
   run().report.add_figure("shared records that differ", static_cast<double>(differences));
@@ -199,7 +268,12 @@ void Sync::write_report() {
   Report& report = run().report;
   report.add_figure("users", static_cast<double>(users_.size()));
   driver_.write_report();
-  if (is_complete_) {
+  if (follower_count() > 0) {
+    report.add_figure("followers", static_cast<double>(follower_count()));
+    report.add_figure("followers opened", static_cast<double>(followings_));
+    report.add_latency("answer to follower", follower_delays_);
+  }
+  if (is_read_) {
     report_deliveries();
     report_shared();
   } else {

@@ -10,7 +10,7 @@ TEST(DeliveryLedger, AnAcknowledgedChangeIsLostUntilEveryOtherDeviceHasIt) {
   const uint64_t change = ledger.add(0);
   EXPECT_EQ(ledger.totals().lost, 0u);
   ledger.on_received(1, change);  // before its answer
-  ledger.on_acknowledged(change);
+  ledger.on_acknowledged(change, 5);
   EXPECT_EQ(ledger.totals().lost, 1u);
   ledger.on_received(2, change);
   EXPECT_EQ(ledger.totals().lost, 0u);
@@ -41,11 +41,11 @@ TEST(DeliveryLedger, ADeleteIsKnownByItsRecord) {
   DeliveryLedger ledger(2);
   const uint64_t record = ledger.add(0);
   const uint64_t change = ledger.add_delete(0, record);
-  ledger.on_acknowledged(change);
-  ledger.on_received_delete(1, record);
-  ledger.on_received_delete(1, record + 7);
-  EXPECT_EQ(ledger.totals().lost, 0u);
-  EXPECT_EQ(ledger.totals().strange, 1u);
+  ledger.on_acknowledged(change, 5);
+  EXPECT_EQ(ledger.acknowledged_ns(change), 5);
+  EXPECT_EQ(ledger.acknowledged_ns(record), std::nullopt);
+  EXPECT_EQ(ledger.delete_of(record), change);
+  EXPECT_EQ(ledger.delete_of(record + 7), std::nullopt);
 }
 
 }  // namespace
