@@ -24,6 +24,12 @@ http::Response json_response(std::string body) {
   return response;
 }
 
+http::Response event_stream() {
+  http::Response head;
+  head.content_type = "text/event-stream";
+  return head;
+}
+
 std::string token_of(const http::Request& request) {
   constexpr std::string_view kScheme = "Bearer ";
   return std::string(request.header("Authorization").value_or(kScheme).substr(kScheme.size()));
@@ -77,6 +83,8 @@ void FakeServer::on_request(http::Request& request, http::Responder responder) {
     on_push(request, responder);
   } else if (request.path.ends_with("/pull")) {
     on_pull(request, responder);
+  } else if (request.path.ends_with("/stream")) {
+    on_stream(request, responder);
   } else if (request.path == "/health") {
     responder.respond(json_response("{}"));
   } else if (request.path == "/close") {
@@ -84,9 +92,7 @@ void FakeServer::on_request(http::Request& request, http::Responder responder) {
     response.close = true;
     responder.respond(std::move(response));
   } else if (request.path == "/events") {
-    http::Response head = json_response("");
-    head.content_type = "text/event-stream";
-    responder.stream(std::move(head), *this).send(events);
+    responder.stream(event_stream(), *this).send(events);
   } else {
     responder.respond(hook ? hook(request) : http::error_response(404, "nothing here"));
   }
@@ -101,6 +107,9 @@ void FakeServer::on_push(const http::Request& request, const http::Responder& re
   const std::string token = token_of(request);
   notify(token, text_between(request.body, R"("table":")", "\""));
   std::string answer = store.push(token, client_of(request), request.body);
+  for (Stream& stream : streams_) {
+    if (stream.token == token) send_events(stream);
+  }
   if (pushes_to_forget > 0) {
     --pushes_to_forget;
     responder.respond(http::error_response(503, "as told"));
@@ -112,6 +121,23 @@ void FakeServer::on_push(const http::Request& request, const http::Responder& re
 void FakeServer::on_pull(const http::Request& request, const http::Responder& responder) {
   const std::string since = http::query_value(request.query, "since").value_or("");
   responder.respond(json_response(store.pull(token_of(request), client_of(request), since)));
+}
+
+void FakeServer::on_stream(const http::Request& request, const http::Responder& responder) {
+  const std::string since = http::query_value(request.query, "since").value_or("");
+  const std::string last_event(request.header("Last-Event-ID").value_or(since));
+  streams_.push_back(
+      {responder.stream(event_stream(), *this), token_of(request), client_of(request), last_event});
+  send_events(streams_.back());
+}
+
+void FakeServer::send_events(Stream& stream) {
+  if (!stream.response.is_open()) return;
+  const std::string due = store.events(stream.token, stream.client, stream.since);
+  if (due.empty()) return;
+  stream.response.send(due);
+  if (events_to_repeat > 0) stream.response.send(due);
+  events_to_repeat = std::max(0, events_to_repeat - 1);
 }
 
 void FakeServer::notify(std::string_view token, std::string_view table) {

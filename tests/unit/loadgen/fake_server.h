@@ -28,9 +28,9 @@
 namespace mana_sync::loadgen {
 
 // GET /health: 200. POST /sync/{app}: kept, and a notice of its first table to every WebSocket that
-// authenticated with the same token. GET /sync/{app}/pull: what was kept. GET /ws/{app}: a
-// WebSocket. GET /events: `events`, chunked. GET /close: 200, then the end of the connection.
-// Anything else goes to `hook`, or gets 404.
+// authenticated with the same token. GET /sync/{app}/pull and /sync/{app}/stream: what was kept.
+// GET /ws/{app}: a WebSocket. GET /events: `events`, chunked. GET /close: 200, then the end of the
+// connection. Anything else goes to `hook`, or gets 404.
 class FakeServer final : public http::Handler, private http::StreamEvents {
  public:
   static constexpr std::string_view kBadToken = "bad";  // refused by WebSockets
@@ -42,6 +42,7 @@ class FakeServer final : public http::Handler, private http::StreamEvents {
   void on_answer(const http::Request*, const http::Response&, int64_t) override {}
 
   FakeStore store;
+  int events_to_repeat = 0;    // the next ones to followers are sent twice
   std::string events;          // of GET /events
   int push_status = 200;       // of each push
   int pushes_to_forget = 0;    // the next ones are kept, and answered 503
@@ -52,15 +53,25 @@ class FakeServer final : public http::Handler, private http::StreamEvents {
 
  private:
   class Session;
+  // A follower of a user's stream.
+  struct Stream {
+    http::StreamedResponse response;
+    std::string token;
+    std::string client;
+    std::string since;
+  };
 
   void on_pull(const http::Request& request, const http::Responder& responder);
   void on_push(const http::Request& request, const http::Responder& responder);
+  void on_stream(const http::Request& request, const http::Responder& responder);
+  void send_events(Stream& stream);
   void notify(std::string_view token, std::string_view table);
   void on_sent(size_t) override {}
   void on_gone() override {}
 
   ws::Shared shared_;
   std::vector<Session*> sessions_;
+  std::vector<Stream> streams_;
 };
 
 class LoadgenTest : public testing::Test {

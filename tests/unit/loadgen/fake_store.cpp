@@ -33,18 +33,39 @@ std::string FakeStore::push(const std::string& user, const std::string& client,
 
 std::string FakeStore::pull(const std::string& user, const std::string& client,
                             std::string_view since) {
+  const Page found = page(user, client, since);
+  const std::string more = found.has_more ? R"("hasMore":true,)" : "";
+  return R"({"serverChanges":[)" + found.changes + R"(],"conflicts":[],)" + more +
+         R"("syncedUntil":")" + found.cursor + R"("})";
+}
+
+std::string FakeStore::events(const std::string& user, const std::string& client,
+                              std::string& since) {
+  std::string events;
+  for (bool has_more = true; has_more;) {
+    const Page found = page(user, client, since);
+    has_more = found.has_more;
+    since = found.cursor;
+    if (found.changes.empty()) continue;
+    events += "id: " + since + "\nevent: changes\ndata: {\"table\":\"todos\",\"changes\":[" +
+              found.changes + "],\"syncedUntil\":\"" + since + "\"}\n\n";
+  }
+  return events;
+}
+
+FakeStore::Page FakeStore::page(const std::string& user, const std::string& client,
+                                std::string_view since) {
   const std::vector<Kept>& kept = by_user_[user];
   size_t at = static_cast<size_t>(std::max<int64_t>(0, parse_cursor_us(since) - kBeginningUs));
-  size_t sent = 0;
-  std::string changes;
-  for (; at < kept.size() && sent < kPageChanges; ++at) {
+  Page page;
+  for (size_t sent = 0; at < kept.size() && sent < kPageChanges; ++at) {
     if (kept[at].client == client) continue;
-    if (sent++ > 0) changes += ',';
-    changes += kept[at].json;
+    if (sent++ > 0) page.changes += ',';
+    page.changes += kept[at].json;
   }
-  const std::string more = at < kept.size() ? R"("hasMore":true,)" : "";
-  return R"({"serverChanges":[)" + changes + R"(],"conflicts":[],)" + more + R"("syncedUntil":")" +
-         format_cursor_us(kBeginningUs + static_cast<int64_t>(at)) + R"("})";
+  page.has_more = at < kept.size();
+  page.cursor = format_cursor_us(kBeginningUs + static_cast<int64_t>(at));
+  return page;
 }
 
 }  // namespace mana_sync::loadgen

@@ -48,6 +48,17 @@ class SyncScenarioTest : public LoadgenTest {
     options.shape = shape;
     play(make_sync(run_of({"a", "b"}, {.phase_timeout_s = 5}), options));
   }
+  // Two users with a device that pushes and two that follow.
+  void play_followed() {
+    SyncOptions options;
+    options.driver.seconds = 0.2;
+    options.driver.requests_per_s = 500;
+    options.devices_per_user = 1;
+    options.pushes = 100;
+    options.followers_per_user = 2;
+    options.cuts_per_s = 50;
+    play(make_sync(run_of({"a", "b"}, {.phase_timeout_s = 5}), options));
+  }
 };
 
 TEST_F(SyncScenarioTest, EveryChangeReachesEveryOtherDevice) {
@@ -93,6 +104,21 @@ TEST_F(SyncScenarioTest, ARefusedPushIsNobodysLoss) {
   EXPECT_EQ(figure("changes lost"), 0);
   EXPECT_EQ(figure("changes acknowledged"), 0);
   EXPECT_THAT(report_.table(), HasSubstr("push answered 400"));
+}
+
+TEST_F(SyncScenarioTest, FollowersGetEverythingOnce_ThoughTheyAreCut) {
+  play_followed();
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  EXPECT_EQ(figure("followers"), 4);
+  EXPECT_GT(figure("followers opened"), 4);
+  // To the reader, and to two followers.
+  EXPECT_EQ(figure("changes delivered"), 3 * figure("changes acknowledged"));
+}
+
+TEST_F(SyncScenarioTest, AnEventSentTwiceFailsTheRun) {
+  fake_->events_to_repeat = 1;
+  play_followed();
+  EXPECT_THAT(report_.table(), HasSubstr("changes were repeated"));
 }
 
 class PullScenarioTest : public LoadgenTest {
