@@ -26,7 +26,8 @@ void HttpConnection::on_connected() {
 void HttpConnection::on_receive(std::string_view bytes) {
   const bool is_http = parser_.feed(bytes);
   if (!keeps_alive_) return channel_.fail("the server ended the connection");
-  if (!is_http) channel_.fail("the answer is not HTTP");
+  if (!is_http) return channel_.fail("the answer is not HTTP");
+  if (body_.size() > kAnswerBytesMax) channel_.fail("an answer is endless");
 }
 
 void HttpConnection::on_ended(std::string_view reason) {

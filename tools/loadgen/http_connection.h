@@ -21,6 +21,9 @@ class HttpEvents {
 
 class HttpConnection final : private ChannelEvents, private ResponseEvents {
  public:
+  // A larger answer ends the connection: the server bounds its own at a few MiB (PROTOCOL 2.4).
+  static constexpr size_t kAnswerBytesMax = size_t{32} * 1024 * 1024;
+
   // Both must outlive the connection.
   HttpConnection(Network& network, HttpEvents& events);
 

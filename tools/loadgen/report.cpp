@@ -66,7 +66,7 @@ void Report::add_error(std::string_view what, uint64_t count) {
   if (found != errors_.end()) {
     found->second += count;
   } else {
-    errors_.emplace(what, count);
+    errors_[errors_.size() < kErrorsMax ? std::string(what) : "others"] += count;
   }
 }
 

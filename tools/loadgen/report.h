@@ -13,6 +13,9 @@ namespace mana_sync::loadgen {
 
 class Report {
  public:
+  // Kinds of errors that are told apart; any more count as one.
+  static constexpr size_t kErrorsMax = 50;
+
   explicit Report(std::string scenario) : scenario_(std::move(scenario)) {}
 
   struct Figure {

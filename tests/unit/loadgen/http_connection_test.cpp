@@ -58,6 +58,14 @@ TEST_F(HttpConnectionTest, ALargeAnswerIsWhole) {
   EXPECT_EQ(answers_.all[0].second, large);
 }
 
+TEST_F(HttpConnectionTest, AnEndlessAnswerEndsTheConnection) {
+  fake_->events = std::string(HttpConnection::kAnswerBytesMax + 1, 'x');
+  HttpConnection connection(*network_, answers_);
+  connection.send(get("/events"));
+  run_until([&] { return !answers_.all.empty(); });
+  EXPECT_THAT(answers_.all, ElementsAre(Pair(0, "an answer is endless")));
+}
+
 TEST_F(HttpConnectionTest, AfterTheServersEnd_TheNextRequestHasANewConnection) {
   HttpConnection connection(*network_, answers_);
   connection.send(get("/close"));

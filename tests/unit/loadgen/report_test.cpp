@@ -29,6 +29,13 @@ TEST(Report, JsonHoldsAllThatWasFound) {
   EXPECT_TRUE(report.has_failed());
 }
 
+TEST(Report, ErrorsOfEndlessKindsAreCountedTogether) {
+  Report report("push");
+  for (size_t i = 0; i < Report::kErrorsMax + 7; ++i) report.add_error(std::to_string(i));
+  EXPECT_THAT(report.json(), HasSubstr(R"("49":1)"));
+  EXPECT_THAT(report.json(), HasSubstr(R"("others":7)"));
+}
+
 TEST(Report, TableNamesUnitsErrorsAndFailures) {
   Report report("idle");
   report.add_figure("until all were authenticated", 0.25, "s");
