@@ -46,7 +46,7 @@ class SyncScenarioTest : public LoadgenTest {
     options.pushes = pushes;
     options.pulls = pulls;
     options.shape = shape;
-    play(make_sync(run_of({"a", "b"}, {.phase_timeout_s = 5}), options));
+    play(make_sync(run_of({"a", "b"}), options));
   }
   // Two users with a device that pushes and two that follow.
   void play_followed() {
@@ -57,7 +57,7 @@ class SyncScenarioTest : public LoadgenTest {
     options.pushes = 100;
     options.followers_per_user = 2;
     options.cuts_per_s = 50;
-    play(make_sync(run_of({"a", "b"}, {.phase_timeout_s = 5}), options));
+    play(make_sync(run_of({"a", "b"}), options));
   }
 };
 
@@ -65,7 +65,7 @@ TEST_F(SyncScenarioTest, EveryChangeReachesEveryOtherDevice) {
   play_sync(100, 0, {.changes = 3});
   EXPECT_FALSE(report_.has_failed()) << report_.table();
   const auto pushes = static_cast<double>(fake_->pushes.size());
-  EXPECT_GT(pushes, 50);
+  EXPECT_GT(pushes, 10);
   EXPECT_EQ(figure("changes acknowledged"), 3 * pushes);
   // To the two other devices, and to the reader.
   EXPECT_EQ(figure("changes delivered"), 9 * pushes);
