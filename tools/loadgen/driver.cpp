@@ -40,7 +40,9 @@ Driver::Driver(RunContext& run, DriverOptions options, DriverEvents& events)
       schedule_(run.network.loop(), [this] { on_due(); }),
       progress_(run.network.loop()) {}
 
-Driver::~Driver() = default;
+Driver::~Driver() {
+  for (const Worker& worker : workers_) run_.network.loop().cancel(worker.pause);
+}
 
 void Driver::start() {
   server_before_ = server_stats(run_);
@@ -50,9 +52,7 @@ void Driver::start() {
   // In a closed loop the schedule only says when the time is over.
   schedule_.start(options_.requests_per_s, options_.seconds, [this] { end(); });
   if (!is_closed_loop()) return;
-  for (size_t worker = 0; worker < workers_.size(); ++worker) {
-    for (size_t i = 0; i < options_.pipelined; ++i) begin(worker, run_.network.now_ns());
-  }
+  for (size_t worker = 0; worker < workers_.size(); ++worker) refill(worker);
 }
 
 void Driver::begin(size_t worker, int64_t due_ns) {
@@ -76,22 +76,26 @@ void Driver::on_done(size_t worker, Op op, int status, int64_t due_ns, std::stri
   --workers_[worker].under_way;
   --under_way_;
   count(op, status, due_ns, reason);
-  if (status != 0) return begin_next(worker);
-  run_.network.loop().after(std::chrono::milliseconds(kBackOffMs),
-                            [this, worker] { begin_next(worker); });
+  if (status != 0) return refill(worker);
+  net::Loop& loop = run_.network.loop();
+  loop.cancel(workers_[worker].pause);
+  workers_[worker].pause =
+      loop.after(std::chrono::milliseconds(kBackOffMs), [this, worker] { refill(worker); });
 }
 
-void Driver::begin_next(size_t worker) {
-  // After a pause it may have begun already.
-  if (workers_[worker].under_way >= options_.pipelined) return;
-  std::deque<int64_t>& waiting = workers_[worker].waiting;
-  if (!waiting.empty()) {
-    const int64_t due_ns = waiting.front();
-    waiting.pop_front();
-    --waiting_;
-    return begin(worker, due_ns);
+void Driver::refill(size_t number) {
+  Worker& worker = workers_[number];
+  while (worker.under_way < options_.pipelined) {
+    int64_t due_ns = run_.network.now_ns();
+    if (!worker.waiting.empty()) {
+      due_ns = worker.waiting.front();
+      worker.waiting.pop_front();
+      --waiting_;
+    } else if (!is_closed_loop() || is_over_) {
+      break;
+    }
+    begin(number, due_ns);
   }
-  if (is_closed_loop() && !is_over_) return begin(worker, run_.network.now_ns());
   end_if_idle();
 }
 

@@ -44,7 +44,7 @@ class Driver {
  public:
   // Requests of an open loop that are due and wait for their worker; beyond, they are given up.
   static constexpr size_t kWaitingMax = 100'000;
-  // After a request without an answer, a worker of a closed loop waits that long.
+  // After a request without an answer, a worker waits that long.
   static constexpr int64_t kBackOffMs = 100;
 
   // `run` and `events` must outlive the driver.
@@ -64,11 +64,13 @@ class Driver {
   struct Worker {
     size_t under_way = 0;
     std::deque<int64_t> waiting;  // when those were due
+    net::TimerId pause;           // after a request without an answer
   };
 
   [[nodiscard]] bool is_closed_loop() const { return options_.requests_per_s <= 0; }
   void begin(size_t worker, int64_t due_ns);
-  void begin_next(size_t worker);
+  // Sends what is due, as far as the worker may have more under way.
+  void refill(size_t worker);
   void on_due();
   void end();
   void end_if_idle();

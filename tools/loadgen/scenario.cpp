@@ -50,7 +50,9 @@ void Scenario::begin_phase(std::string_view what, double seconds) {
 }
 
 void Scenario::after(double seconds, net::Loop::Callback next) {
-  loop().after(as_ms(seconds), std::move(next));
+  loop().after(as_ms(seconds), [alive = std::weak_ptr(alive_), next = std::move(next)]() mutable {
+    if (!alive.expired()) next();
+  });
 }
 
 }  // namespace mana_sync::loadgen

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,13 +67,14 @@ class Scenario {
   // A part of the scenario begins that waits for something. If no other one has begun within the
   // phase timeout, or `seconds` beyond it, the scenario fails: `what` took too long.
   void begin_phase(std::string_view what, double seconds = 0);
-  // Calls `next` when `seconds` have passed.
+  // Calls `next` when `seconds` have passed, if the scenario is still there.
   void after(double seconds, net::Loop::Callback next);
   void finish() { loop().stop(); }
 
  private:
   RunContext& run_;
   net::TimerId phase_timer_;
+  const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
 }  // namespace mana_sync::loadgen
