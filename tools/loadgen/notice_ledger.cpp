@@ -3,10 +3,17 @@
 #include <algorithm>
 #include <charconv>
 
+#include "mana_sync/base/limits.h"
+
 namespace mana_sync::loadgen {
 namespace {
 
 constexpr std::string_view kPrefix = "table-";
+constexpr size_t kQuotedNameBytesMax = kPrefix.size() + 3 + 3;  // digits; quotes and a comma
+
+// However many notices are merged, the server can name their tables.
+static_assert(NoticeLedger::kTablesMax * kQuotedNameBytesMax < limits::kNoticeBytesMax);
+static_assert(NoticeLedger::kTablesMax <= 1'000, "numbers of three digits");
 
 }  // namespace
 
