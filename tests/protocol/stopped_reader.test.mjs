@@ -1,0 +1,114 @@
+// PROTOCOL 6.2, 7.2: readers that stop reading while their user receives very much. The server's
+// memory stays bounded, it closes who takes nothing for 30 s, and they go on from their cursor with
+// nothing lost. The times are the server's own: all readers stop side by side.
+import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
+import {after} from 'node:test';
+import {setTimeout as pause} from 'node:timers/promises';
+
+import {at, insert} from './support/client.mjs';
+import {EventStream} from './support/events.mjs';
+import {assertOnceEach} from './support/follow.mjs';
+import {Server} from './support/server.mjs';
+import {Socket} from './support/socket.mjs';
+import {fresh, test, until} from './support/wait.mjs';
+
+const mebibyte = 1 << 20;
+// What the server may grow by. One reader's changes alone are 60 MiB.
+const growthMax = 50 * mebibyte;
+// Its quarantine keeps what was freed.
+const underAddressSanitizer = 'ASAN_OPTIONS' in process.env;
+
+const server = await Server.start({env: {MANA_SYNC_CACHE_BYTES: String(8 * mebibyte)}});
+after(() => server.stop());
+
+const residentBytes = () => {
+  const status = readFileSync(`/proc/${server.process.child.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
+};
+
+// Long names make long notices: 80 kB each.
+const tables = [...Array(200).keys()].map((i) => `table${i}-`.padEnd(400, 'x'));
+const changesOf = (pushes) => [...Array(pushes).keys()].map(
+    () => tables.flatMap(
+        (table) => [...Array(5).keys()].map(() => insert(fresh('r'), {createdAt: at()}, {table}))));
+
+test(
+    '6.2, 7.2 readers that take nothing are closed after 30 s, and lose nothing',
+    {timeout: 300_000}, async () => {
+      const author = server.client();
+      const reader = author.other();
+      const pushes = changesOf(100);
+      const ids = pushes.flat().map(({id}) => id);
+      assert.equal(ids.length, 100_000);
+      await author.push(pushes[0]);
+      const socket = await Socket.of(reader);
+      const stream = await EventStream.open(reader);
+      // To this one little is sent: the kernel takes it all.
+      const idle = server.client();
+      const idleSocket = await Socket.of(idle);
+      const idleStream = await EventStream.open(idle);
+      await stream.until(1000);
+
+      const before = residentBytes();
+      let most = 0;
+      socket.ws.pause();
+      idleSocket.ws.pause();
+      stream.response.pause();
+      idleStream.response.pause();
+      // It speaks, so that it is not taken for one that is gone.
+      const speaking = setInterval(() => idleSocket.send({type: 'ping'}), 5000);
+      const begin = Date.now();
+      const secondsSince = () => (Date.now() - begin) / 1000;
+      const closedAfter = {};
+      const look = async () => {
+        most = Math.max(most, residentBytes() - before);
+        const {mana_sync_websockets: sockets, mana_sync_followers: streams} =
+            await server.metrics();
+        if (sockets < 2) closedAfter.socket ??= secondsSince();
+        if (streams < 2) closedAfter.stream ??= secondsSince();
+        return closedAfter.socket && closedAfter.stream;
+      };
+      const idleChanges = [];
+      for (const changes of pushes.slice(1)) {
+        await author.push(changes);
+        idleChanges.push(insert(fresh('r'), {createdAt: at()}));
+        await idle.other().push(idleChanges.at(-1));
+        await look();
+        // So that the load lasts as long as they are waited for.
+        await pause(Math.max(0, idleChanges.length * 350 - secondsSince() * 1000));
+      }
+      await until('both are closed', look, {seconds: 60, everyMs: 100});
+      for (const [what, seconds] of Object.entries(closedAfter)) {
+        assert.ok(seconds > 29, `${what}: closed after ${seconds} s`);
+      }
+      assert.equal(idleSocket.end, undefined);
+      if (!underAddressSanitizer) {
+        assert.ok(most < growthMax, `grew by ${Math.round(most / mebibyte)} MiB`);
+      }
+
+      clearInterval(speaking);
+      idleSocket.ws.resume();
+      idleStream.response.resume();
+      await idleStream.until(idleChanges.length);
+      assert.deepEqual(idleStream.ids, idleChanges.map(({id}) => id));
+      await until('it is notified', () => idleSocket.queue.some(({tables: named}) => named));
+      assert.equal(idleSocket.end, undefined);
+
+      stream.response.resume();
+      await until('its connection ends', () => stream.closed);
+      const rest = await EventStream.open(reader, {lastEventId: stream.lastId});
+      await rest.until(ids.length - stream.ids.length, {seconds: 120});
+      assertOnceEach([...stream.ids, ...rest.ids], ids, 'the follower that comes back');
+
+      socket.ws.resume();
+      await socket.closed();
+      const again = await Socket.of(reader);
+      const {changes, since} = await reader.pullAll({collections: '*'});
+      assertOnceEach(changes.map(({id}) => id), ids, 'the socket\'s user');
+      const last = insert(fresh('r'), {createdAt: at()});
+      await author.push(last);
+      assert.deepEqual((await again.notice()).tables, ['todos']);
+      assert.deepEqual((await reader.pull({since})).serverChanges.map(({id}) => id), [last.id]);
+      for (const each of [again, rest, idleSocket, idleStream]) each.destroy();
+    });
