@@ -23,11 +23,13 @@ process.on('exit', () => {
 });
 
 // The process alone, for tests of how it starts and ends. Nothing is set but what `env` says.
+// `wrapper`: a command that becomes it, as in ['prlimit', '--nofile=64'].
 export class Process {
-  constructor(env, args = []) {
+  constructor(env, args = [], wrapper = []) {
     const base = Object.fromEntries(
         inherited.filter((name) => name in process.env).map((name) => [name, process.env[name]]));
-    this.child = spawn(binary, args, {env: {...base, ...env}, stdio: ['ignore', 'pipe', 'pipe']});
+    const [command, ...rest] = [...wrapper, binary, ...args];
+    this.child = spawn(command, rest, {env: {...base, ...env}, stdio: ['ignore', 'pipe', 'pipe']});
     this.stdout = '';
     this.log = [];
     this.child.stdout.on('data', (data) => { this.stdout += data; });
@@ -67,8 +69,10 @@ export class Process {
 export class Server {
   // `env`: variables beside, or in place of, those that every server here gets.
   // `ready: false` returns as soon as it listens, whatever /health says.
-  static async start({env = {}, database, ready = true} = {}) {
+  // `wrapper`: as of Process.
+  static async start({env = {}, database, ready = true, wrapper = []} = {}) {
     const server = new Server();
+    server.wrapper = wrapper;
     server.database = database ?? await freshDatabase();
     server.key = new Key('test-key');
     server.jwks = new JwksFile(server.key);
@@ -86,7 +90,8 @@ export class Server {
 
   // After stop() or kill(): with the same settings, on the same port.
   async startAgain({ready = true} = {}) {
-    this.process = new Process({...this.env, PORT: String(this.port ?? this.env.PORT)});
+    this.process =
+        new Process({...this.env, PORT: String(this.port ?? this.env.PORT)}, [], this.wrapper);
     this.port = await until('the server listens', () => {
       if (this.process.end) throw new Error(`the server ended:\n${this.process.text}`);
       return this.process.port;
