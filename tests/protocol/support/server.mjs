@@ -99,12 +99,18 @@ export class Server {
     if (ready) await this.ready();
   }
 
+  // Waits until PostgreSQL is reached and, where the keys are the server's own here, these are
+  // read.
   async ready() {
-    await until('/health says 200', async () => {
+    const says = async (path, accept, headers = {}) => until(`${path} is served`, async () => {
       if (this.process.end) throw new Error(`the server ended:\n${this.process.text}`);
-      const {status} = await this.get('/health').catch(() => ({}));
-      return status === 200;
+      const {status} = await this.get(path, headers).catch(() => ({}));
+      return status !== undefined && accept(status);
     });
+    await says('/health', (status) => status === 200);
+    if (this.env.JWKS_URL !== this.jwks.url) return;
+    const headers = {Authorization: `Bearer ${this.token('ready')}`};
+    await says('/sync/app/pull', (status) => status !== 503, headers);
   }
 
   // A graceful end, which must be clean: under AddressSanitizer a leak is not.
