@@ -112,3 +112,39 @@ test(
       assert.deepEqual((await reader.pull({since})).serverChanges.map(({id}) => id), [last.id]);
       for (const each of [again, rest, idleSocket, idleStream]) each.destroy();
     });
+
+test('6.2 sockets that stop while ever more tables are named', {timeout: 120_000}, async () => {
+  const author = server.client();
+  const bystander = server.client();
+  const sockets = await Promise.all([...Array(20).keys()].map(() => Socket.of(author.other())));
+  for (const socket of sockets) socket.ws.pause();
+  const before = residentBytes();
+  let [most, slowest] = [0, 0];
+  const names = [];
+  for (let i = 0; i < 8; i += 1) {
+    const some = [...Array(4000).keys()].map((j) => `table${i}-${j}-`.padEnd(1000, 'x'));
+    names.push(...some);
+    await author.push(some.map((table) => insert(fresh('r'), {createdAt: at()}, {table})));
+    const begin = Date.now();
+    await bystander.push(insert(fresh('r'), {createdAt: at()}));
+    slowest = Math.max(slowest, Date.now() - begin);
+    most = Math.max(most, residentBytes() - before);
+  }
+  if (!underAddressSanitizer) {
+    // For each of the 20 all names would be 32 MB, and as much again as a message.
+    assert.ok(most < 200 * mebibyte, `grew by ${Math.round(most / mebibyte)} MiB`);
+    assert.ok(slowest < 2000, `another user waited for ${slowest} ms`);
+  }
+  // Each hears of all tables, or is closed, and then pulls.
+  await Promise.all(sockets.map(async (socket) => {
+    const heard = new Set();
+    socket.ws.resume();
+    await until('it has heard of all, or is closed', () => {
+      for (const {tables: named} of socket.queue.splice(0))
+        named.forEach((name) => heard.add(name));
+      return heard.size === names.length || socket.end;
+    }, {seconds: 60});
+    socket.destroy();
+  }));
+  assert.equal((await author.other().pullAll({collections: '*'})).changes.length, names.length);
+});
