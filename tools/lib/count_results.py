@@ -3,7 +3,7 @@
 count_results.py DIR, where DIR holds
   meson.jsonl   Meson's log: one line a binary
   *.json        GoogleTest's own counts, one file a binary
-  protocol.tap  the protocol tests' TAP
+  *.tap         the protocol tests' TAP, one file a run of Node
 
 A binary that ended badly without a failed test of its own (it crashed, it hung, a sanitizer spoke
 at its end) counts as one failed test. Exit 1 if any failed or if either kind did not run.
@@ -45,8 +45,8 @@ def unit_tests():
     return passed, failed, skipped
 
 
-def protocol_tests():
-    path = results / "protocol.tap"
+def protocol_tests(name):
+    path = results / f"{name}.tap"
     tap = path.read_text() if path.exists() else ""
 
     def summed(word):
@@ -56,9 +56,13 @@ def protocol_tests():
     return summed("pass"), summed("fail") + summed("cancelled"), summed("skipped") + summed("todo")
 
 
-unit, protocol = unit_tests(), protocol_tests()
-passed, failed, skipped = (sum(pair) for pair in zip(unit, protocol))
-for kind, counts in ("unit", unit), ("protocol", protocol):
+kinds = {
+    "unit": unit_tests(),
+    "protocol": protocol_tests("protocol"),
+    "protocol, waiting": protocol_tests("waiting"),
+}
+passed, failed, skipped = (sum(counts) for counts in zip(*kinds.values()))
+for kind, counts in kinds.items():
     print(f"{kind}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
     if sum(counts) == 0:
         print(f"no {kind} test ran")
