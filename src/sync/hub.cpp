@@ -73,6 +73,7 @@ class Hub::News {
   explicit News(std::string app_id) : app_id_(std::move(app_id)) {}
 
   [[nodiscard]] const std::string& app_id() const { return app_id_; }
+  // REQUIRES: no notice was asked for yet.
   void add(const Published& part) {
     std::vector<std::string>& tables = by_client_[part.client_id];
     tables.insert(tables.end(), part.tables.begin(), part.tables.end());
@@ -81,26 +82,49 @@ class Hub::News {
   [[nodiscard]] bool concerns(const std::string& client_id) const {
     return by_client_.size() > (is_left_out(client_id) ? 1u : 0u);
   }
-  // What it is told; nullptr: it is too long. The same for all who leave out the same.
+  // What it is told; nullptr: it is too long. The same for all who are told the same.
   [[nodiscard]] const std::shared_ptr<const Notice>& notice(const std::string& client_id) {
-    const std::string key = is_left_out(client_id) ? client_id : std::string();
-    if (const auto made = notices_.find(key); made != notices_.end()) return made->second;
-    std::vector<std::string> all;
-    for (const auto& [client, tables] : by_client_) {
-      if (key.empty() || client != key) all.insert(all.end(), tables.begin(), tables.end());
-    }
-    sort_unique(all);
-    return notices_[key] = Notice::of(app_id_, std::move(all));
+    if (writers_.empty()) count_writers();
+    const bool misses_some = is_left_out(client_id) && has_a_table_alone(client_id);
+    std::optional<std::shared_ptr<const Notice>>& made =
+        notices_[misses_some ? client_id : std::string()];
+    if (!made) made = make_notice(misses_some ? &by_client_.at(client_id) : nullptr);
+    return *made;
   }
 
  private:
   [[nodiscard]] bool is_left_out(const std::string& client_id) const {
     return !client_id.empty() && by_client_.contains(client_id);
   }
+  void count_writers() {
+    for (auto& [client_id, tables] : by_client_) {
+      sort_unique(tables);
+      for (const std::string& table : tables) ++writers_[table];
+    }
+  }
+  [[nodiscard]] bool has_a_table_alone(const std::string& client_id) const {
+    return std::ranges::any_of(by_client_.at(client_id), [this](const std::string& table) {
+      return writers_.at(table) == 1;
+    });
+  }
+  // Of all tables but those that `alone` (sorted; nullptr: nobody) has and nobody else.
+  [[nodiscard]] std::shared_ptr<const Notice> make_notice(
+      const std::vector<std::string>* alone) const {
+    std::vector<std::string> tables;
+    for (const auto& [table, clients] : writers_) {
+      const bool is_missed =
+          alone != nullptr && clients == 1 && std::ranges::binary_search(*alone, table);
+      if (!is_missed) tables.push_back(table);
+    }
+    std::ranges::sort(tables);
+    return Notice::of(app_id_, std::move(tables));
+  }
 
   const std::string app_id_;
-  absl::flat_hash_map<std::string, std::vector<std::string>> by_client_;     // tables, with repeats
-  absl::node_hash_map<std::string, std::shared_ptr<const Notice>> notices_;  // by who is left out
+  absl::flat_hash_map<std::string, std::vector<std::string>> by_client_;  // tables
+  absl::flat_hash_map<std::string, size_t> writers_;  // of each table, how many clients
+  // By who is left out, where that makes a difference.
+  absl::node_hash_map<std::string, std::optional<std::shared_ptr<const Notice>>> notices_;
 };
 
 // Merges notices, each pair once: subscribers who have been told alike go on sharing.

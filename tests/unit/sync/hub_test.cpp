@@ -135,6 +135,22 @@ TEST_F(HubTest, WhoWaitsForTheSameSharesOneNotice) {
   EXPECT_EQ(hub_.take(listeners[2].id).at(0), first.at(0));
 }
 
+TEST_F(HubTest, OnesOwnTablesAreLeftOutOnlyWhereNobodyElseWroteThem) {  // PROTOCOL 6.1
+  Listener a;
+  Listener b;
+  Listener c;
+  listen(a, "todo", "a");
+  listen(b, "todo", "b");
+  listen(c, "todo", "c");
+  publish(kTodo, "a", {"x", "y"});
+  publish(kTodo, "b", {"y"});
+  publish(kTodo, "a", {"z"});
+  hub_.drain();
+  EXPECT_THAT(messages(a), ElementsAre(message("todo", R"("y")")));
+  EXPECT_THAT(messages(b), ElementsAre(message("todo", R"("x","y","z")")));
+  EXPECT_THAT(messages(c), ElementsAre(message("todo", R"("x","y","z")")));
+}
+
 TEST_F(HubTest, WhoeverLeavesTheOthersStay) {
   std::vector<Listener> listeners(4);
   for (Listener& listener : listeners) listen(listener);
