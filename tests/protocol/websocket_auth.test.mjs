@@ -253,7 +253,7 @@ test('1.4 a token with an unknown kid waits for the keys to be fetched', async (
 
 test('1.4 before any key was fetched a token is not called invalid: close 1013', async () => {
   const JWKS_URL = `file://${path.join('/nonexistent', fresh('jwks'))}`;
-  await withServer({env: {JWKS_URL}, ready: false}, async (other) => {
+  await withServer({env: {JWKS_URL}}, async (other) => {
     const socket = await Socket.open(other, '/ws/app');
     assert.deepEqual(await socket.send({type: 'auth'}).next(), missing);
     socket.send({type: 'auth', token: other.token('a')});
