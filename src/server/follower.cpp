@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/timestamp.h"
 #include "mana_sync/http/sse.h"
 
@@ -63,12 +64,14 @@ bool concerns(const sync::Notice& notice, const std::vector<std::string>& tables
 
 }  // namespace
 
-FollowerContext::FollowerContext(net::Loop& loop_in, sync::Engine& engine_in)
+FollowerContext::FollowerContext(net::Loop& loop_in, sync::Engine& engine_in,
+                                 size_t output_bytes_max_in)
     : loop(loop_in),
       engine(engine_in),
       open(loop.metrics().gauge("mana_sync_followers", "Open streams of server-sent events")),
       output(loop.metrics().gauge("mana_sync_followers_output_bytes",
-                                  "Bytes of events that clients have not taken")) {
+                                  "Bytes of events that clients have not taken")),
+      output_bytes_max(output_bytes_max_in) {
   static constexpr std::array<const char*, kEndCount> kEndNames = {"client", "expired",
                                                                    "sent_away"};
   for (size_t i = 0; i < kEndCount; ++i) {
@@ -89,6 +92,7 @@ void FollowerContext::remove(SlotId id, End end) {
 Follower::~Follower() {
   context_.loop.cancel(timer_);
   context_.output_bytes -= counted_bytes_;
+  context_.output.set(static_cast<int64_t>(context_.output_bytes));
   if (subscription_.valid()) context_.engine.hub().unsubscribe(subscription_);
 }
 

@@ -8,7 +8,6 @@
 
 #include "expiry.h"
 #include "mana_sync/auth/authenticator.h"
-#include "mana_sync/base/limits.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/http/server.h"
@@ -25,11 +24,11 @@ struct FollowerContext {
   enum class End : uint8_t { kClient, kExpired, kSentAway };
   static constexpr size_t kEndCount = 3;
 
-  FollowerContext(net::Loop& loop_in, sync::Engine& engine_in);
+  FollowerContext(net::Loop& loop_in, sync::Engine& engine_in, size_t output_bytes_max_in);
   ~FollowerContext();
   // Destroys it.
   void remove(SlotId id, End end);
-  [[nodiscard]] bool has_room() const { return output_bytes <= limits::kFollowersOutputBytesMax; }
+  [[nodiscard]] bool has_room() const { return output_bytes <= output_bytes_max; }
 
   net::Loop& loop;
   sync::Engine& engine;
@@ -37,6 +36,7 @@ struct FollowerContext {
   Gauge& output;
   std::array<Counter*, kEndCount> ended;
   SlotMap<Follower> followers;
+  const size_t output_bytes_max;
   size_t output_bytes = 0;  // that the clients of all have not taken
 };
 

@@ -7,12 +7,13 @@
 namespace mana_sync::server {
 
 struct Followers::Impl {
-  Impl(net::Loop& loop, sync::Engine& engine) : context(loop, engine) {}
+  Impl(net::Loop& loop, sync::Engine& engine, size_t output_bytes_max)
+      : context(loop, engine, output_bytes_max) {}
   FollowerContext context;
 };
 
-Followers::Followers(net::Loop& loop, sync::Engine& engine)
-    : impl_(std::make_unique<Impl>(loop, engine)) {}
+Followers::Followers(net::Loop& loop, sync::Engine& engine, size_t output_bytes_max)
+    : impl_(std::make_unique<Impl>(loop, engine, output_bytes_max)) {}
 
 Followers::~Followers() = default;
 

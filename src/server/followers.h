@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "mana_sync/auth/authenticator.h"
+#include "mana_sync/base/limits.h"
 #include "mana_sync/http/server.h"
 #include "mana_sync/net/loop.h"
 #include "mana_sync/sync/engine.h"
@@ -13,8 +14,10 @@ namespace mana_sync::server {
 // One thread.
 class Followers {
  public:
-  // Both must outlive it. Registers the metric mana_sync_followers.
-  Followers(net::Loop& loop, sync::Engine& engine);
+  // Both must outlive it. `output_bytes_max`: what the clients of all may not have taken; beyond,
+  // followers wait. Registers the metrics mana_sync_followers….
+  Followers(net::Loop& loop, sync::Engine& engine,
+            size_t output_bytes_max = limits::kFollowersOutputBytesMax);
   // REQUIRES: the HTTP server is gone.
   ~Followers();
   Followers(const Followers&) = delete;
