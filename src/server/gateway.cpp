@@ -1,7 +1,5 @@
 #include "gateway.h"
 
-#include <fmt/format.h>
-
 #include <memory>
 #include <optional>
 
@@ -10,9 +8,6 @@
 
 namespace mana_sync::server {
 namespace {
-
-constexpr int kStatuses[] = {101, 200, 204, 400, 401, 404, 405, 408,
-                             413, 415, 417, 426, 431, 500, 503, 505};
 
 constexpr std::string_view kNotServing =
     "another server serves now, or the database cannot be reached";
@@ -35,13 +30,8 @@ Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Follo
       connections_(metrics.gauge("mana_sync_connections_total", "Open client connections")),
       users_(metrics.gauge("mana_sync_users_connected",
                            "Users with an authenticated WebSocket or a stream of events")),
-      health_(std::move(health)) {
-  for (const int status : kStatuses) {
-    answers_by_status_[status] =
-        &metrics.counter("http_requests_total", "Answers by status",
-                         fmt::format("service=\"mana-sync\",status=\"{}\"", status));
-  }
-}
+      health_(std::move(health)),
+      requests_(metrics) {}
 
 void Gateway::set_store_state(store::StoreState state) {
   is_ready_ = state == store::StoreState::kReady;
@@ -160,11 +150,10 @@ http::Response Gateway::metrics_answer() {
   return response;
 }
 
-void Gateway::on_answer(const http::Request*, const http::Response& response, int64_t) {
-  if (const auto counter = answers_by_status_.find(response.status);
-      counter != answers_by_status_.end()) {
-    counter->second->add();
-  }
+void Gateway::on_answer(const http::Request* request, const http::Response& response,
+                        int64_t duration_ns) {
+  const auto endpoint = request == nullptr ? std::nullopt : find_endpoint(request->path);
+  requests_.count(endpoint, response.status, duration_ns);
 }
 
 }  // namespace mana_sync::server

@@ -2,8 +2,6 @@
 // §7).
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
-
 #include <functional>
 #include <string>
 
@@ -14,6 +12,7 @@
 #include "mana_sync/http/server.h"
 #include "mana_sync/store/store.h"
 #include "mana_sync/sync/engine.h"
+#include "request_metrics.h"
 #include "routes.h"
 #include "sockets.h"
 
@@ -59,7 +58,7 @@ class Gateway final : public http::Handler {
   const std::function<Health()> health_;
   bool serves_ = false;  // clients can be told what is true
   bool is_ready_ = false;
-  absl::flat_hash_map<int, Counter*> answers_by_status_;
+  RequestMetrics requests_;
 };
 
 }  // namespace mana_sync::server

@@ -57,6 +57,12 @@ bool allows(Endpoint endpoint, http::Method method) {
 
 }  // namespace
 
+std::optional<Endpoint> find_endpoint(std::string_view path) {
+  const std::optional<Target> target = find_target(path);
+  if (!target) return std::nullopt;
+  return target->endpoint;
+}
+
 std::expected<Route, http::Response> find_route(const http::Request& request) {
   const std::optional<Target> target = find_target(request.path);
   if (!target) return std::unexpected(http::error_response(404, "there is nothing at this path"));
