@@ -56,10 +56,12 @@ struct Loop::Impl {
       : clock(clock_in),
         is_real_time(dynamic_cast<const SystemClock*>(&clock_in) != nullptr),
         operations(std::move(ring), metrics),
-        now_ns(clock_in.steady_ns()) {}
+        now_ns(clock_in.steady_ns()),
+        tick_end_ns(now_ns) {}
 
   void run_posted();
   void run_phase(TickPhase phase);
+  void end_tick();
   [[nodiscard]] std::optional<int64_t> wait_ns() const;
 
   const Clock& clock;
@@ -69,7 +71,8 @@ struct Loop::Impl {
   Timers timers;
   // Deques: a function stays where it is when it adds another.
   std::array<std::deque<std::function<void()>>, kTickPhaseCount> tick_end;
-  int64_t now_ns;
+  int64_t now_ns;       // when this tick began
+  int64_t tick_end_ns;  // when the last one ended
   Wakeup* wakeup = nullptr;
 
   std::mutex posted_mutex;
@@ -126,7 +129,6 @@ void Loop::run_until(const std::function<bool()>& done) {
 
 void Loop::run_tick() {
   Operations& operations = impl_->operations;
-  operations.ticks.add();
   impl_->now_ns = clock_.steady_ns();
   operations.reap();
   if (impl_->has_posted.load(std::memory_order_acquire)) {
@@ -147,6 +149,7 @@ void Loop::run_tick() {
   operations.run(Visit::kRearm);
   operations.run(Visit::kReclaim);
   impl_->run_phase(TickPhase::kReclaim);
+  impl_->end_tick();
 }
 
 void Loop::Impl::run_posted() {
@@ -159,11 +162,17 @@ void Loop::Impl::run_phase(TickPhase phase) {
   for (size_t i = 0; i < functions.size(); ++i) functions[i]();
 }
 
+// The one read of the clock here also tells wait_ns() what time it is.
+void Loop::Impl::end_tick() {
+  tick_end_ns = clock.steady_ns();
+  operations.tick_duration.observe(tick_end_ns - now_ns);
+}
+
 std::optional<int64_t> Loop::Impl::wait_ns() const {
   if (operations.has_requests() || has_posted.load(std::memory_order_acquire)) return 0;
   std::optional<int64_t> wait;
   if (const auto due_ns = timers.next_due_ns()) {
-    wait = std::max<int64_t>(0, *due_ns - clock.steady_ns());
+    wait = std::max<int64_t>(0, *due_ns - tick_end_ns);
   }
   if (is_real_time) return wait;
   return std::min(wait.value_or(kPollingWaitNs), kPollingWaitNs);

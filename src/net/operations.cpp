@@ -3,12 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace mana_sync::net {
 namespace {
 
 constexpr int64_t kAbandonStepNs = 10'000'000;
+// From a tick for one small request to one that every client feels.
+constexpr std::array<int64_t, 15> kTickBoundsNs = {
+    10'000,     25'000,     50'000,      100'000,     250'000,
+    500'000,    1'000'000,  2'500'000,   5'000'000,   10'000'000,
+    25'000'000, 50'000'000, 100'000'000, 250'000'000, 1'000'000'000};
 constexpr OpKind kCancellableKinds[] = {OpKind::kAccept, OpKind::kReceive, OpKind::kSend,
                                         OpKind::kPoll, OpKind::kWake};
 
@@ -19,7 +25,13 @@ Operations::Operations(std::unique_ptr<Ring> ring, Metrics& metrics)
                                     "Times accepting stopped because descriptors ran out.")),
       receive_starved(metrics.counter("mana_sync_receive_starved_total",
                                       "Receives that found no free buffer and had to wait.")),
-      ticks(metrics.counter("mana_sync_loop_ticks_total", "Ticks of the event loop.")),
+      received_bytes(
+          metrics.counter("mana_sync_received_bytes_total", "Bytes received from clients.")),
+      sent_bytes(metrics.counter("mana_sync_sent_bytes_total", "Bytes sent to clients.")),
+      tick_duration(metrics.histogram(
+          "mana_sync_loop_tick_seconds",
+          "Time that ticks of the event loop worked, without their wait for what comes next.",
+          kTickBoundsNs, "", Measure::kNanoseconds)),
       ring_(std::move(ring)) {}
 
 Operations::~Operations() {

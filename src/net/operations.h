@@ -76,7 +76,9 @@ class Operations {
 
   Counter& accept_paused;
   Counter& receive_starved;
-  Counter& ticks;
+  Counter& received_bytes;
+  Counter& sent_bytes;
+  Histogram& tick_duration;
 
  private:
   void dispatch_one(const Completion& completion);

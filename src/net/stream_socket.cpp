@@ -108,7 +108,10 @@ void Socket::submit_receive() {
 void Socket::on_received(const Completion& completion) {
   is_receive_in_flight_ = completion.more;
   if (completion.has_buffer) {
-    if (completion.result > 0) take(operations_.ring().received(completion));
+    if (completion.result > 0) {
+      operations_.received_bytes.add(completion.result);
+      take(operations_.ring().received(completion));
+    }
     operations_.ring().return_buffer(completion.buffer);
   }
   if (!is_alive()) return close_if_idle();
@@ -213,7 +216,10 @@ void Socket::submit_send() {
 void Socket::on_send_done(const Completion& completion) {
   is_send_in_flight_ = false;
   const bool is_interrupted = completion.result == -EINTR || completion.result == -EAGAIN;
-  if (completion.result > 0) output_.consume(static_cast<size_t>(completion.result));
+  if (completion.result > 0) {
+    operations_.sent_bytes.add(completion.result);
+    output_.consume(static_cast<size_t>(completion.result));
+  }
   if (!is_alive()) return close_if_idle();
   if (completion.result < 0 && !is_interrupted) return begin_closing();
   if (completion.result > 0) events_->on_sent(output_.pending_bytes());

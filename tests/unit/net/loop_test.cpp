@@ -31,7 +31,7 @@ TEST_F(LoopTest, RunsUntilStopped) {
   loop_->run();
   loop_->stop();
   loop_->run();  // returns at once
-  EXPECT_FALSE(has_metric("mana_sync_loop_ticks_total 0"));
+  EXPECT_FALSE(has_metric("mana_sync_loop_tick_seconds_count 0"));
 }
 
 TEST_F(LoopTest, TimersFireNoEarlierThanTheirDelay) {
