@@ -18,14 +18,33 @@ namespace mana_sync::store {
 using std::chrono::milliseconds;
 using sync::CommitOutcome;
 
+namespace {
+
+// A unit may have more rows than a batch gathers.
+constexpr std::array<int64_t, 14> kBatchBounds = {1,   2,   4,   8,     16,    32,    64,
+                                                  128, 256, 512, 1'024, 2'048, 4'096, 16'384};
+static_assert(limits::kBatchRowsMax <= 4'096);
+
+constexpr std::array<int64_t, 15> kCommitBoundsNs = {
+    250'000,     500'000,       1'000'000,     2'500'000,      5'000'000,
+    10'000'000,  25'000'000,    50'000'000,    100'000'000,    250'000'000,
+    500'000'000, 1'000'000'000, 2'500'000'000, 10'000'000'000, 30'000'000'000};
+
+}  // namespace
+
 GroupCommit::GroupCommit(net::Loop& loop, const Lease& lease, const std::string& url,
                          int connections, Events events)
     : loop_(loop),
       lease_(lease),
       events_(std::move(events)),
-      batches_total_(loop.metrics().counter("mana_sync_batches_total", "Batches committed.")),
-      batch_rows_total_(
-          loop.metrics().counter("mana_sync_batch_rows_total", "Rows of committed batches.")),
+      batch_units_(loop.metrics().histogram("mana_sync_batch_units", "Units of committed batches.",
+                                            kBatchBounds)),
+      batch_rows_(loop.metrics().histogram("mana_sync_batch_rows", "Rows of committed batches.",
+                                           kBatchBounds)),
+      commit_duration_(loop.metrics().histogram(
+          "mana_sync_commit_duration_seconds",
+          "Time from when a batch was sent to when PostgreSQL had committed it.", kCommitBoundsNs,
+          "", Measure::kNanoseconds)),
       commit_retries_total_(loop.metrics().counter("mana_sync_commit_retries_total",
                                                    "Batches whose units had to be sent again.")),
       write_queue_units_(loop.metrics().gauge("mana_sync_write_queue_units",
@@ -120,7 +139,11 @@ void GroupCommit::send(Lane& lane, Batch batch) {
   if (batch.units.empty()) return;
   batch.epoch = lease_.term().epoch;
   std::vector<const sync::CommitUnit*> units;
-  for (const Unit& unit : batch.units) units.push_back(unit.rows);
+  for (const Unit& unit : batch.units) {
+    units.push_back(unit.rows);
+    batch.rows += unit.rows->rows.size();
+  }
+  batch.sent_ns = loop_.clock().steady_ns();
   const std::array calls{
       Call{&statements::lock_batch(), {}},
       Call{&statements::insert_batch(), batch_params(batch.epoch, units)},
@@ -152,10 +175,11 @@ void GroupCommit::on_answer(Lane& lane, const std::shared_ptr<Batch>& batch, con
 
 void GroupCommit::on_committed(Lane& lane, Batch& batch) {
   lane.retry_delay_ms = 0;
-  batches_total_.add();
+  batch_units_.observe(static_cast<int64_t>(batch.units.size()));
+  batch_rows_.observe(static_cast<int64_t>(batch.rows));
+  commit_duration_.observe(loop_.clock().steady_ns() - batch.sent_ns);
   for (Unit& unit : batch.units) {
     if (!unit.done) continue;  // told kUnknown; its rows may be gone from memory
-    batch_rows_total_.add(static_cast<int64_t>(unit.rows->rows.size()));
     finish(unit, CommitOutcome::kCommitted, {});
   }
 }

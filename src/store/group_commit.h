@@ -63,6 +63,8 @@ class GroupCommit {
   struct Batch {
     std::vector<Unit> units;
     int64_t epoch = 0;
+    int64_t sent_ns = 0;  // steady
+    size_t rows = 0;      // at the time it was sent
   };
 
   // A write connection and the units of the streams that stick to it.
@@ -96,8 +98,9 @@ class GroupCommit {
   std::deque<Lane> lanes_;
   size_t units_pending_ = 0;
   net::TimerId expiry_timer_;
-  Counter& batches_total_;
-  Counter& batch_rows_total_;
+  Histogram& batch_units_;
+  Histogram& batch_rows_;
+  Histogram& commit_duration_;
   Counter& commit_retries_total_;
   Gauge& write_queue_units_;
 };

@@ -78,8 +78,10 @@ TEST_F(GroupCommitTest, UnitsOfOneTick_ShareABatch) {
   }
   EXPECT_EQ(process.store->pending(), 50U);
   process.run_until([&] { return committed == 50; });
-  EXPECT_EQ(process.metric("mana_sync_batches_total"), 1);
-  EXPECT_EQ(process.metric("mana_sync_batch_rows_total"), 50);
+  EXPECT_EQ(process.metric("mana_sync_batch_units_count"), 1);
+  EXPECT_EQ(process.metric("mana_sync_batch_units_sum"), 50);
+  EXPECT_EQ(process.metric("mana_sync_batch_rows_sum"), 50);
+  EXPECT_EQ(process.metric("mana_sync_commit_duration_seconds_count"), 1);
   EXPECT_EQ(process.metric("mana_sync_write_queue_units"), 0);
   EXPECT_EQ(process.store->pending(), 0U);
 }
@@ -160,7 +162,7 @@ TEST_F(GroupCommitTest, UnitLargerThanABatch_GoesAloneAndWhole) {
     });
   }
   process.run_until([&] { return committed == 2; });
-  EXPECT_EQ(process.metric("mana_sync_batches_total"), 2);
+  EXPECT_EQ(process.metric("mana_sync_batch_rows_count"), 2);
   EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), std::to_string(limits::kBatchRowsMax + 2));
 }
 
