@@ -25,7 +25,9 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
       on_change_(std::move(on_change)),
       reads_total_(loop.metrics().counter("mana_sync_reads_total", "Reads sent to PostgreSQL.")),
       reads_refused_total_(loop.metrics().counter(
-          "mana_sync_reads_refused_total", "Reads refused since too many waited, or too long.")) {
+          "mana_sync_reads_refused_total", "Reads refused since too many waited, or too long.")),
+      read_queue_reads_(loop.metrics().gauge("mana_sync_read_queue_reads",
+                                             "Reads that wait to be sent to PostgreSQL.")) {
   for (int i = 0; i < connections; ++i) {
     connections_.push_back(std::make_unique<PgConnection>(
         loop, PgConnection::Options{
@@ -74,8 +76,13 @@ void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Do
   schedule_expiry();
 }
 
-// Sends what waits, oldest first, as long as a connection has room.
 void ReadQueue::dispatch() {
+  dispatch_waiting();
+  read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
+}
+
+// Sends what waits, oldest first, as long as a connection has room.
+void ReadQueue::dispatch_waiting() {
   if (retry_at_ns_ > loop_.clock().steady_ns()) return;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     if (is_held((*it)->stream)) {
@@ -172,6 +179,7 @@ void ReadQueue::expire_reads() {
   std::ranges::for_each(in_flight_, take_expired);
   std::ranges::for_each(waiting_, take_expired);
   std::erase_if(waiting_, [](const std::shared_ptr<Read>& read) { return !read->done; });
+  read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
   // Callbacks come last: they may hand in more.
   for (Done& done : expired) {
     reads_refused_total_.add();

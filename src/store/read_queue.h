@@ -59,6 +59,7 @@ class ReadQueue {
   };
 
   void dispatch();
+  void dispatch_waiting();
   [[nodiscard]] PgConnection* free_connection() const;
   [[nodiscard]] bool is_held(const sync::StreamName& stream) const;
   void on_answer(const std::shared_ptr<Read>& read, const Answer& answer);
@@ -77,6 +78,7 @@ class ReadQueue {
   net::TimerId retry_timer_;
   Counter& reads_total_;
   Counter& reads_refused_total_;
+  Gauge& read_queue_reads_;
 };
 
 }  // namespace mana_sync::store
