@@ -51,7 +51,8 @@ struct Authenticator::Impl {
                                        "Tokens accepted after their signature was checked.")),
         remembered_total(metrics.counter("mana_sync_tokens_remembered_total",
                                          "Tokens accepted because they were verified before.")),
-        refused_total(metrics.counter("mana_sync_tokens_refused_total", "Tokens refused.")) {}
+        refused_total(metrics.counter("mana_sync_tokens_refused_total", "Tokens refused.")),
+        held(metrics.gauge("mana_sync_tokens_held", "Verified tokens that are remembered.")) {}
 
   // The answer for a remembered token; nullopt if it is not remembered. Allocates nothing unless
   // the token's time is over.
@@ -78,6 +79,7 @@ struct Authenticator::Impl {
   Counter& verified_total;
   Counter& remembered_total;
   Counter& refused_total;
+  Gauge& held;
 
   const uint64_t seed = random_seed();
   std::shared_ptr<const KeySet> keys;  // null until the first fetch succeeded
@@ -111,6 +113,7 @@ AuthResult Authenticator::Impl::verify(Hash128 hash, std::string_view token,
   auto identity = std::make_shared<const Identity>(
       Identity{std::move(claims->subject), claims->times, parsed.kid, key});
   verified.insert(hash, {std::string(token), identity});
+  held.set(static_cast<int64_t>(verified.size()));
   return identity;
 }
 
@@ -167,6 +170,7 @@ void Authenticator::on_keys(std::shared_ptr<const KeySet> keys) {
   MANA_CHECK(keys != nullptr);
   impl_->keys = std::move(keys);
   impl_->verified.keep_only(*impl_->keys);
+  impl_->held.set(static_cast<int64_t>(impl_->verified.size()));
   impl_->answer_waiters();
 }
 

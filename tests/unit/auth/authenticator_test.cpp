@@ -226,6 +226,7 @@ TEST_F(AuthenticatorTest, SignatureIsCheckedOncePerToken) {  // PROTOCOL 1.5
   EXPECT_EQ(metric("mana_sync_tokens_verified_total"), 1);
   EXPECT_EQ(metric("mana_sync_tokens_remembered_total"), 2);
   EXPECT_EQ(metric("mana_sync_tokens_refused_total"), 0);
+  EXPECT_EQ(metric("mana_sync_tokens_held"), 1);
   EXPECT_EQ(first->value()->get(), second->value()->get()) << "one identity for all its requests";
   EXPECT_EQ(first->value()->get(), third->value()->get());
 }
@@ -251,6 +252,16 @@ TEST_F(AuthenticatorTest, RefusedTokensAreCountedAndNotRemembered) {
   EXPECT_EQ(outcome(forged), "401");
   EXPECT_EQ(metric("mana_sync_tokens_refused_total"), 2);
   EXPECT_EQ(metric("mana_sync_tokens_remembered_total"), 0);
+  EXPECT_EQ(metric("mana_sync_tokens_held"), 0);
+}
+
+TEST_F(AuthenticatorTest, TokensOfAKeyThatLeftAreHeldNoMore) {  // PROTOCOL 1.5
+  give_keys({key_, next_key_});
+  EXPECT_EQ(outcome(key_.sign(R"({"sub":"u"})")), "accepted u");
+  EXPECT_EQ(outcome(next_key_.sign(R"({"sub":"u"})")), "accepted u");
+  EXPECT_EQ(metric("mana_sync_tokens_held"), 2);
+  give_keys({next_key_});
+  EXPECT_EQ(metric("mana_sync_tokens_held"), 1);
 }
 
 TEST_F(AuthenticatorTest, RememberedTokenAllocatesNothing) {
