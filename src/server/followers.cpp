@@ -26,6 +26,10 @@ void Followers::follow(sync::PullRequest from, std::shared_ptr<const auth::Ident
   context.followers.find(id)->open(id, responder);
 }
 
+size_t Followers::size() const {
+  return impl_->context.followers.size();
+}
+
 void Followers::send_all_away() {
   impl_->context.followers.for_each(
       [](SlotId, Follower& follower) { follower.end(FollowerContext::End::kSentAway); });

@@ -28,6 +28,9 @@ class Followers {
   void follow(sync::PullRequest from, std::shared_ptr<const auth::Identity> identity,
               const http::Responder& responder);
 
+  // Open ones.
+  [[nodiscard]] size_t size() const;
+
   // Ends all answers: another process serves now.
   void send_all_away();
   // Ends those whose key is not in `keys` (PROTOCOL 1.5).

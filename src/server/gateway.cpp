@@ -28,6 +28,9 @@ Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Follo
       sockets_(sockets),
       metrics_(metrics),
       connections_(metrics.gauge("mana_sync_connections_total", "Open client connections")),
+      http_connections_(
+          metrics.gauge("mana_sync_http_connections",
+                        "Open connections that are neither a WebSocket nor a stream of events")),
       users_(metrics.gauge("mana_sync_users_connected",
                            "Users with an authenticated WebSocket or a stream of events")),
       health_(std::move(health)),
@@ -143,6 +146,8 @@ void Gateway::serve(const Route& route, http::Request& request,
 http::Response Gateway::metrics_answer() {
   const Health health = health_();
   connections_.set(static_cast<int64_t>(health.connections));
+  http_connections_.set(
+      static_cast<int64_t>(health.connections - sockets_.size() - followers_.size()));
   users_.set(static_cast<int64_t>(health.users));
   http::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -54,6 +54,7 @@ class Gateway final : public http::Handler {
   Metrics& metrics_;
   // What /metrics tells of health().
   Gauge& connections_;
+  Gauge& http_connections_;
   Gauge& users_;
   const std::function<Health()> health_;
   bool serves_ = false;  // clients can be told what is true

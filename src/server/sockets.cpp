@@ -50,6 +50,10 @@ void Sockets::open(const http::Request& request, std::optional<std::string> app_
                     std::make_unique<ws::Connection>(impl_->shared, std::move(session)));
 }
 
+size_t Sockets::size() const {
+  return static_cast<size_t>(impl_->context.open.value());
+}
+
 void Sockets::send_all_away() {
   for (SocketSession* const session : impl_->context.sessions) {
     session->send_away("another server serves now");

@@ -30,6 +30,9 @@ class Sockets {
   void open(const http::Request& request, std::optional<std::string> app_id,
             const http::Responder& responder);
 
+  // Open ones.
+  [[nodiscard]] size_t size() const;
+
   // Sends all away: another process serves now (close 1012).
   void send_all_away();
   // Sessions whose key is not in `keys` expire (PROTOCOL 1.5).
