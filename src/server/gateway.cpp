@@ -34,7 +34,8 @@ Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Follo
       users_(metrics.gauge("mana_sync_users_connected",
                            "Users with an authenticated WebSocket or a stream of events")),
       health_(std::move(health)),
-      requests_(metrics) {}
+      requests_(metrics),
+      process_(metrics) {}
 
 void Gateway::set_store_state(store::StoreState state) {
   is_ready_ = state == store::StoreState::kReady;
@@ -149,6 +150,7 @@ http::Response Gateway::metrics_answer() {
   http_connections_.set(
       static_cast<int64_t>(health.connections - sockets_.size() - followers_.size()));
   users_.set(static_cast<int64_t>(health.users));
+  process_.update();
   http::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = metrics_.render();

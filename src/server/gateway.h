@@ -12,6 +12,7 @@
 #include "mana_sync/http/server.h"
 #include "mana_sync/store/store.h"
 #include "mana_sync/sync/engine.h"
+#include "process_metrics.h"
 #include "request_metrics.h"
 #include "routes.h"
 #include "sockets.h"
@@ -60,6 +61,7 @@ class Gateway final : public http::Handler {
   bool serves_ = false;  // clients can be told what is true
   bool is_ready_ = false;
   RequestMetrics requests_;
+  ProcessMetrics process_;
 };
 
 }  // namespace mana_sync::server

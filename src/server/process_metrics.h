@@ -1,0 +1,24 @@
+// What the kernel knows of the process, under the names that every Prometheus client gives it.
+#pragma once
+
+#include "mana_sync/base/metrics.h"
+
+namespace mana_sync::server {
+
+// One thread.
+class ProcessMetrics {
+ public:
+  // `metrics` must outlive it.
+  explicit ProcessMetrics(Metrics& metrics);
+
+  // Asks the kernel: for each scrape, and at no other time. What /proc does not tell is 0.
+  void update();
+
+ private:
+  Counter& cpu_us_;
+  Gauge& resident_bytes_;
+  Gauge& open_fds_;
+  Gauge& fds_max_;
+};
+
+}  // namespace mana_sync::server
