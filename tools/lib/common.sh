@@ -12,7 +12,7 @@ run_packages=(
   libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev
 )
 # What the tests need beside.
-test_packages=(libgtest-dev libgmock-dev nodejs chromium)
+test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus)
 # A Node that does not come from Debian brings its npm along, and Debian's would conflict with it.
 command -v npm >/dev/null || test_packages+=(npm)
 
@@ -36,6 +36,24 @@ without_system_cluster() {
   return "$status"
 }
 
+# without_services COMMAND...: Debian's packages start their services when they are installed, and at
+# each boot. Of prometheus only promtool is wanted. A policy that is there already stays in force.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0 had_policy= had_prometheus=
+  [ ! -e "$policy" ] || had_policy=1
+  [ ! -e /etc/init.d/prometheus ] || had_prometheus=1
+  if [ -z "$had_policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+  fi
+  "$@" || status=$?
+  [ -n "$had_policy" ] || as_root rm -f "$policy"
+  if [ -z "$had_prometheus" ] && [ -e /etc/init.d/prometheus ]; then
+    as_root update-rc.d prometheus disable
+  fi
+  return "$status"
+}
+
 # install_packages NAME...: those of them that are missing; asks nothing if none is.
 install_packages() {
   local missing=() package
@@ -47,7 +65,7 @@ install_packages() {
   say "Installing ${missing[*]}"
   # A source of packages that cannot be reached need not be the one that these come from.
   as_root apt-get update -qq || echo "apt-get update failed; going on with what is known" >&2
-  without_system_cluster as_root env DEBIAN_FRONTEND=noninteractive \
+  without_services without_system_cluster as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
