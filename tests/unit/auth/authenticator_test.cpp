@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "allocation_count.h"
 #include "mana_sync/base/limits.h"
 #include "signing.h"
+#include "support/allocation_count.h"
 
 namespace mana_sync::auth {
 namespace {

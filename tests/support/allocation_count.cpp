@@ -1,15 +1,14 @@
-#include "allocation_count.h"
+#include "support/allocation_count.h"
 
-#include <atomic>
 #include <cstdlib>
 #include <new>
 
 namespace {
-std::atomic<size_t> count{0};
+constinit thread_local size_t count = 0;
 }  // namespace
 
 size_t mana_sync::allocation_count() {
-  return count.load();
+  return count;
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
