@@ -36,10 +36,10 @@ without_system_cluster() {
   return "$status"
 }
 
-# without_services COMMAND...: Debian's packages start their services when they are installed, and at
-# each boot. Of prometheus only promtool is wanted. A policy that is there already stays in force.
+# without_services COMMAND...: Debian's packages start their services when they are installed, and
+# at each boot. Of prometheus only promtool is wanted. A policy that is there already stays in force.
 without_services() {
-  local policy=/usr/sbin/policy-rc.d status=0 had_policy= had_prometheus=
+  local policy=/usr/sbin/policy-rc.d status=0 had_policy='' had_prometheus=''
   [ ! -e "$policy" ] || had_policy=1
   [ ! -e /etc/init.d/prometheus ] || had_prometheus=1
   if [ -z "$had_policy" ]; then
