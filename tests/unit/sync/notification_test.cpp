@@ -117,5 +117,18 @@ TEST_F(NotificationTest, WhenAnotherProcessHasWritten_AllAreTold) {  // ARCHITEC
   EXPECT_EQ(listener.gaps, 1);
 }
 
+TEST_F(NotificationTest, WhatWasInFlightThenEnds_AndAllAreToldAgain) {
+  // Until then whoever reads gets no further than what is in flight, and misses what stands behind.
+  start_push("writer", "a");
+  const int64_t floor_us = world.clock.wall_us() + 10'000'000;
+  world.engine.grant(floor_us, floor_us + 1'000'000);
+  world.engine.hub().drain();
+  EXPECT_EQ(listener.gaps, 1);
+  world.store.answer_commit(CommitOutcome::kFailed);
+  world.settle();
+  world.engine.hub().drain();
+  EXPECT_EQ(listener.gaps, 2);
+}
+
 }  // namespace
 }  // namespace mana_sync::sync
