@@ -63,9 +63,8 @@ class Follower final : public http::StreamEvents, public sync::Subscriber {
  private:
   // Reading ─▶ Full ─▶ Reading      a page was sent, and there are more: when the client took it
   // Reading ─▶ CaughtUp ─▶ Reading  it has all there is: when something is committed
-  // Reading ─▶ Retrying ─▶ Reading  the store could not be read, or the clients of all followers
-  // are
-  //                                 too far behind: after a while
+  // Reading ─▶ Retrying ─▶ Reading  after a while, where the store could not be read, or all
+  //                                 followers together have too much outstanding
   enum class State { kReading, kFull, kCaughtUp, kRetrying };
 
   void read();
