@@ -34,6 +34,7 @@ SocketSession::~SocketSession() {
 
 void SocketSession::on_open(ws::Connection& connection) {
   connection_ = &connection;
+  if (is_sent_away_) return send_away();
   connection_->wake_at(context_.loop.now_ns() + limits::kWebSocketAuthTimeoutMs * kNsPerMs);
 }
 
@@ -121,10 +122,15 @@ void SocketSession::on_notified() {
 
 void SocketSession::on_gap() {
   // Nobody knows which tables to name. A client that connects again pulls them all.
-  send_away("pull everything");
+  close_for_restart("pull everything");
 }
 
-void SocketSession::send_away(std::string_view reason) {
+void SocketSession::send_away() {
+  is_sent_away_ = true;
+  if (connection_ != nullptr) close_for_restart("another server serves now");
+}
+
+void SocketSession::close_for_restart(std::string_view reason) {
   if (subscription_.valid()) context_.hub.unsubscribe(std::exchange(subscription_, {}));
   connection_->close(ws::CloseCode::kServiceRestart, reason);
 }

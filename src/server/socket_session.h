@@ -49,8 +49,8 @@ class SocketSession final : public ws::Session, public sync::Subscriber {
 
   // Its token counts no longer where its key is not in `keys` (PROTOCOL 1.5): as if it had expired.
   void on_keys(const auth::KeySet& keys);
-  // Closes it with 1012: its client is to connect again, and pull.
-  void send_away(std::string_view reason);
+  // Another process serves now. Closes it with 1012: its client is to connect again, and pull.
+  void send_away();
 
  private:
   // Unauthenticated ─▶ Authenticated   a token that counts
@@ -74,17 +74,19 @@ class SocketSession final : public ws::Session, public sync::Subscriber {
   // `client_id` nullopt: the one that the same user gave before, or none.
   void subscribe(const std::string& user_id, std::optional<std::string> client_id);
   void send_pending();
+  void close_for_restart(std::string_view reason);
   void send_error(std::string_view message, std::string_view reason = {});
   void wake_at_expiry();
   void expire();
 
   SocketContext& context_;
-  ws::Connection* connection_ = nullptr;
+  ws::Connection* connection_ = nullptr;  // nullptr until on_open(), a tick after the upgrade
   const std::optional<std::string> app_id_;
   sync::SubscriptionId subscription_;
   std::shared_ptr<Attempt> attempt_;  // while it is under way
   std::shared_ptr<const auth::Identity> identity_;
   State state_ = State::kUnauthenticated;
+  bool is_sent_away_ = false;
 };
 
 }  // namespace mana_sync::server

@@ -55,9 +55,7 @@ size_t Sockets::size() const {
 }
 
 void Sockets::send_all_away() {
-  for (SocketSession* const session : impl_->context.sessions) {
-    session->send_away("another server serves now");
-  }
+  for (SocketSession* const session : impl_->context.sessions) session->send_away();
 }
 
 void Sockets::on_keys(const auth::KeySet& keys) {

@@ -168,5 +168,13 @@ TEST_F(SocketsTest, AllAreSentAwayWhereAnotherServes) {  // ARCHITECTURE §5
   EXPECT_EQ(hub_.user_count(), 0u);
 }
 
+TEST_F(SocketsTest, SoIsOneWhoseUpgradeWasJustAnswered) {
+  handler_.hook = [this](http::Request& request, http::Responder responder) {
+    sockets_.open(request, "todo", responder);
+    sockets_.send_all_away();
+  };
+  expect(open(), server_close(1012, "another server serves now"));
+}
+
 }  // namespace
 }  // namespace mana_sync::server
