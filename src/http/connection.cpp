@@ -10,7 +10,6 @@ namespace mana_sync::http {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-constexpr int64_t kNsPerMs = 1'000'000;
 
 constexpr Refusal kHeadTimeout{408, "the request head did not arrive in time"};
 constexpr Refusal kBodyTimeout{408, "the request body stalled"};

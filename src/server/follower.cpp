@@ -15,8 +15,6 @@
 namespace mana_sync::server {
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
-
 http::Response head_of_events() {
   http::Response head;
   head.content_type = http::kEventStreamType;

@@ -8,8 +8,6 @@
 namespace mana_sync::server {
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
-
 constexpr std::string_view kAuthOk = R"({"type":"auth-ok"})";
 constexpr std::string_view kAuthExpired = R"({"type":"auth-expired"})";
 constexpr std::string_view kPong = R"({"type":"pong"})";

@@ -12,8 +12,6 @@
 namespace mana_sync::ws {
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
-
 End end_of(CloseCode code) {
   switch (code) {
     case CloseCode::kUnsupportedData:

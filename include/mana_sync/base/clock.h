@@ -5,6 +5,8 @@
 
 namespace mana_sync {
 
+inline constexpr int64_t kNsPerMs = 1'000'000;
+
 class Clock {
  public:
   virtual ~Clock() = default;
