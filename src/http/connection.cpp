@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/probes.h"
 
 namespace mana_sync::http {
 namespace {
@@ -120,6 +121,7 @@ void Connection::take_step(Parser::Event event, bool more_input) {
 
 void Connection::on_head_complete(bool more_input) {
   head_done_ns_ = context_.loop.clock().steady_ns();
+  probes::request_start(request_.path);
   is_preflight_ = is_preflight();
   if (overloaded_) {
     state_ = State::kBody;  // the head could be read

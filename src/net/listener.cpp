@@ -16,6 +16,7 @@
 
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/probes.h"
 #include "operations.h"
 
 namespace mana_sync::net {
@@ -173,6 +174,7 @@ void Acceptor::on_completion(const Completion& completion) {
 }
 
 void Acceptor::deliver(int fd) {
+  probes::accept(fd);
   if (fd_ < 0) {
     ::close(fd);
   } else if (is_paused_ || !held_.empty()) {

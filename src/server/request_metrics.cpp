@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mana_sync/base/check.h"
+#include "mana_sync/base/probes.h"
 
 namespace mana_sync::server {
 namespace {
@@ -43,7 +44,9 @@ RequestMetrics::RequestMetrics(Metrics& metrics) {
 }
 
 void RequestMetrics::count(std::optional<Endpoint> endpoint, int status, int64_t duration_ns) {
-  Route& route = routes_[endpoint ? static_cast<size_t>(*endpoint) : kEndpointCount];
+  const size_t index = endpoint ? static_cast<size_t>(*endpoint) : kEndpointCount;
+  probes::request_done(kRouteNames[index], status, duration_ns);
+  Route& route = routes_[index];
   const auto found = std::ranges::find(kStatuses, status);
   MANA_CHECK(found != kStatuses.end());
   route.by_status[static_cast<size_t>(found - kStatuses.begin())]->add();

@@ -12,6 +12,7 @@
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/hash.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/probes.h"
 
 namespace mana_sync::store {
 
@@ -144,6 +145,7 @@ void GroupCommit::send(Lane& lane, Batch batch) {
     batch.rows += unit.rows->rows.size();
   }
   batch.sent_ns = loop_.clock().steady_ns();
+  probes::commit_start(batch.units.size(), batch.rows);
   const std::array calls{
       Call{&statements::lock_batch(), {}},
       Call{&statements::insert_batch(), batch_params(batch.epoch, units)},
@@ -177,7 +179,9 @@ void GroupCommit::on_committed(Lane& lane, Batch& batch) {
   lane.retry_delay_ms = 0;
   batch_units_.observe(static_cast<int64_t>(batch.units.size()));
   batch_rows_.observe(static_cast<int64_t>(batch.rows));
-  commit_duration_.observe(loop_.clock().steady_ns() - batch.sent_ns);
+  const int64_t duration_ns = loop_.clock().steady_ns() - batch.sent_ns;
+  commit_duration_.observe(duration_ns);
+  probes::commit_done(batch.units.size(), batch.rows, duration_ns);
   for (Unit& unit : batch.units) {
     if (!unit.done) continue;  // told kUnknown; its rows may be gone from memory
     finish(unit, CommitOutcome::kCommitted, {});

@@ -10,6 +10,7 @@
 #include "broken_rule.h"
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/probes.h"
 
 namespace mana_sync::sync {
 namespace {
@@ -227,6 +228,7 @@ void Hub::notify(const std::string& user_id, std::vector<News>& apps) {
     for (News& news : apps) what = std::max(what, add(subscription, news, merger));
     if (what != Due::kNothing) due.emplace_back(id, what);
   }
+  probes::notify(due.size());
   // Each call may end other subscriptions.
   for (const auto& [id, what] : due) {
     Subscription* const subscription = subscriptions_.find(id);

@@ -6,6 +6,7 @@
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/probes.h"
 #include "stored_insert.h"
 
 namespace mana_sync::sync {
@@ -195,9 +196,11 @@ void PushService::start_unit(Stream& stream) {
 
 void PushService::merge_into(Stream& stream, UnitInFlight& unit,
                              std::unique_ptr<WaitingPush> push) {
+  probes::merge_start(push->changes());
   push->merged = push->restated.empty() ? merge(push->changeset, push->facts, unit.overlay, stamps_,
                                                 ids_, options_, {.clamped = clamped_})
                                         : restate(*push, unit.overlay);
+  probes::merge_done(push->changes(), push->merged.rows.size());
   unit.unit.rows.insert(unit.unit.rows.end(), push->merged.rows.begin(), push->merged.rows.end());
   // From here on no cursor passes the unit, not even one for a pull that an answer to another push
   // sets off before the unit is handed to the store.

@@ -9,7 +9,7 @@ die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 run_packages=(
   g++ meson ninja-build pkg-config python3 curl ca-certificates postgresql
   liburing-dev node-llhttp libpq-dev libsimdjson-dev libsodium-dev libmimalloc-dev libabsl-dev
-  libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev
+  libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev systemtap-sdt-dev
 )
 # What the tests need beside.
 test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus)
