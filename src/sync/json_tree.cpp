@@ -17,6 +17,7 @@ namespace {
 
 // After a very large document the arrays are given back.
 constexpr size_t kNodesKeptMax = 64 * 1024;
+constexpr size_t kArenaBytesKeptMax = 64 * limits::kKiB;
 
 // Of a place in an error's message.
 constexpr size_t kPlaceBytesMax = 256;
@@ -33,7 +34,7 @@ uint64_t hash_bytes(char kind, std::string_view bytes) {
   return hash == 0 ? 1 : hash;  // 0 means unknown
 }
 
-uint64_t hash_list(char kind, const std::vector<uint64_t>& parts) {
+uint64_t hash_list(char kind, std::span<const uint64_t> parts) {
   return hash_bytes(kind, {reinterpret_cast<const char*>(parts.data()), parts.size() * 8});
 }
 
@@ -42,13 +43,26 @@ std::string_view trimmed(std::string_view token) {
   return end == std::string_view::npos ? std::string_view() : token.substr(0, end + 1);
 }
 
-// What stands between the quotes of the string that starts at `token`; nullopt if it does not end.
-std::optional<std::string_view> between_quotes(std::string_view token) {
-  for (size_t i = 1; i < token.size(); ++i) {
+// What stands between two quotes.
+struct Quoted {
+  std::string_view text;
+  bool has_escapes;
+};
+
+// Of the string that starts at `token`; nullopt if it does not end.
+std::optional<Quoted> between_quotes(std::string_view token) {
+  const std::string_view text = token.substr(1, token.find('"', 1) - 1);
+  const size_t escape = text.find('\\');
+  if (escape == std::string_view::npos) {
+    if (1 + text.size() == token.size()) return std::nullopt;
+    return Quoted{text, false};
+  }
+  // The first quote may be an escaped one.
+  for (size_t i = 1 + escape; i < token.size(); ++i) {
     if (token[i] == '\\') {
       ++i;
     } else if (token[i] == '"') {
-      return token.substr(1, i - 1);
+      return Quoted{token.substr(1, i - 1), true};
     }
   }
   return std::nullopt;
@@ -64,17 +78,22 @@ struct JsonTree::Simdjson {
 class JsonTree::Walker {
  public:
   Walker(JsonTree& tree, const std::string& json)
-      : tree_(tree), text_(tree.arena_->text), end_(json.data() + json.size()) {}
+      : tree_(tree),
+        text_(tree.arena_->text),
+        hashes_(tree.open_.hashes),
+        members_(tree.open_.members),
+        end_(json.data() + json.size()) {}
 
-  // `key_size` bytes at `key_begin` of the text are the value's name; none for an array's element.
-  Result<uint64_t> walk(ondemand::value value, size_t depth, size_t key_begin = 0,
-                        size_t key_size = 0) {
+  // `key`: the value's name, in the text; empty for an array's element.
+  Result<uint64_t> walk(ondemand::value value, size_t depth, Quoted key = {}) {
     ondemand::json_type type;
     if (value.type().get(type) != simdjson::SUCCESS) return malformed();
     const bool has_node = depth <= kNodeDepthMax;
     const size_t node = tree_.nodes_.size();
     if (has_node) tree_.nodes_.push_back({});
     const size_t begin = text_.size();
+    const size_t key_begin =
+        key.text.empty() ? 0 : static_cast<size_t>(key.text.data() - text_.data());
     const Result<uint64_t> hash = walk_typed(value, type, depth);
     if (!hash) return hash;
     if (has_node) {
@@ -82,10 +101,12 @@ class JsonTree::Walker {
                             .text_begin = static_cast<uint32_t>(begin),
                             .text_size = static_cast<uint32_t>(text_.size() - begin),
                             .key_begin = static_cast<uint32_t>(key_begin),
-                            .key_size = static_cast<uint32_t>(key_size),
+                            .key_size = static_cast<uint32_t>(key.text.size()),
                             .end = static_cast<uint32_t>(tree_.nodes_.size()),
                             .type = node_type(type),
-                            .last = false};
+                            .last = false,
+                            .key_has_escapes = key.has_escapes,
+                            .has_escapes = type == ondemand::json_type::string && has_escapes_};
     }
     return hash;
   }
@@ -170,97 +191,108 @@ class JsonTree::Walker {
     // a key, and `["a":1]]` would pass.
     ondemand::raw_json_string string;
     if (value.get_raw_json_string().get(string) != simdjson::SUCCESS) return malformed();
-    const auto raw = raw_between_quotes(string);
-    if (!raw) return malformed();
-    const auto written = write_string(*raw);
+    const auto written = write_string(string);
     if (!written) return malformed();
+    has_escapes_ = written->has_escapes;
     return hash_unescaped('s', *written);
   }
 
-  [[nodiscard]] std::optional<std::string_view> raw_between_quotes(
-      ondemand::raw_json_string string) const {
-    const char* quote = string.raw() - 1;
-    return between_quotes({quote, static_cast<size_t>(end_ - quote)});
-  }
-
-  uint64_t hash_unescaped(char kind, std::string_view sanitized) {
-    if (sanitized.find('\\') == std::string_view::npos) return hash_bytes(kind, sanitized);
-    scratch_.clear();
-    append_unescaped(scratch_, sanitized);
-    return hash_bytes(kind, scratch_);
+  uint64_t hash_unescaped(char kind, const Quoted& written) {
+    if (!written.has_escapes) return hash_bytes(kind, written.text);
+    unescaped_.clear();
+    append_unescaped(unescaped_, written.text);
+    return hash_bytes(kind, unescaped_);
   }
 
   // Writes the string with its quotes; what stands between them now.
-  std::optional<std::string_view> write_string(std::string_view raw) {
+  std::optional<Quoted> write_string(ondemand::raw_json_string string) {
+    const char* const quote = string.raw() - 1;
+    const auto sent = between_quotes({quote, static_cast<size_t>(end_ - quote)});
+    if (!sent) return std::nullopt;
     text_ += '"';
     const size_t begin = text_.size();
-    if (!append_sanitized(text_, raw, tree_.replaced_)) return std::nullopt;
-    const size_t size = text_.size() - begin;
+    if (!sent->has_escapes) {
+      text_ += sent->text;
+    } else if (!append_sanitized(text_, sent->text, tree_.replaced_)) {
+      return std::nullopt;
+    }
+    const std::string_view written = std::string_view(text_).substr(begin);
     text_ += '"';
-    return std::string_view(text_).substr(begin, size);
+    return Quoted{written, sent->has_escapes};
   }
 
   Result<uint64_t> walk_array(ondemand::value& value, size_t depth) {
     if (depth > limits::kJsonDepthMax) return too_deep();
     ondemand::array array;
     if (value.get_array().get(array) != simdjson::SUCCESS) return malformed();
-    std::vector<uint64_t> hashes;
+    const size_t first = hashes_.size();
+    size_t elements = 0;
     size_t last_child = 0;
     text_ += '[';
     for (auto element : array) {
       ondemand::value child;
       if (element.get(child) != simdjson::SUCCESS) return malformed();
-      if (!hashes.empty()) text_ += ',';
+      if (elements > 0) text_ += ',';
       last_child = tree_.nodes_.size();
       const Result<uint64_t> hash = walk(child, depth + 1);
-      if (!hash) return at_place(fmt::format("[{}]", hashes.size()), hash);
-      hashes.push_back(*hash);
+      if (!hash) return at_place(fmt::format("[{}]", elements), hash);
+      hashes_.push_back(*hash);
+      ++elements;
     }
     text_ += ']';
     mark_last(last_child, depth);
-    return hash_list('a', hashes);
+    return close_list('a', first);
   }
 
   Result<uint64_t> walk_object(ondemand::value& value, size_t depth) {
     if (depth > limits::kJsonDepthMax) return too_deep();
     ondemand::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS) return malformed();
-    std::vector<std::pair<uint64_t, uint64_t>> members;
+    const size_t first = members_.size();
     size_t last_child = 0;
     text_ += '{';
     for (auto field : object) {
-      ondemand::raw_json_string raw_key;
+      ondemand::raw_json_string name;
       ondemand::value child;
-      if (field.key().get(raw_key) != simdjson::SUCCESS) return malformed();
+      if (field.key().get(name) != simdjson::SUCCESS) return malformed();
       if (field.value().get(child) != simdjson::SUCCESS) return malformed();
-      if (!members.empty()) text_ += ',';
-      const auto raw = raw_between_quotes(raw_key);
-      const auto key = raw ? write_string(*raw) : std::nullopt;
+      if (members_.size() > first) text_ += ',';
+      const auto key = write_string(name);
       if (!key) return malformed();
-      const size_t key_begin = text_.size() - key->size() - 1;
       text_ += ':';
       const uint64_t key_hash = hash_unescaped('k', *key);
       last_child = tree_.nodes_.size();
-      const Result<uint64_t> hash = walk(child, depth + 1, key_begin, key->size());
-      if (!hash) return at_place(fmt::format(".{}", shown_name(*key)), hash);
-      members.emplace_back(key_hash, *hash);
+      const Result<uint64_t> hash = walk(child, depth + 1, *key);
+      if (!hash) return at_place(fmt::format(".{}", shown_name(key->text)), hash);
+      members_.push_back({key_hash, *hash, members_.size()});
     }
     text_ += '}';
     mark_last(last_child, depth);
-    return hash_members(std::move(members));
+    return close_object(first);
   }
 
-  // As JSONB: the order of members does not matter, of two with one name the last counts.
-  static uint64_t hash_members(std::vector<std::pair<uint64_t, uint64_t>> members) {
-    std::stable_sort(members.begin(), members.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<uint64_t> hashes;
+  // The hash of the elements from the stack's `first` on, which leave it.
+  uint64_t close_list(char kind, size_t first) {
+    const uint64_t hash = hash_list(kind, std::span(hashes_).subspan(first));
+    hashes_.resize(first);
+    return hash;
+  }
+
+  // Likewise, of members. As JSONB: their order does not matter, of two with one name the last
+  // counts.
+  uint64_t close_object(size_t first) {
+    const std::span members = std::span(members_).subspan(first);
+    std::ranges::sort(members, {}, [](const Open::Member& member) {
+      return std::pair(member.key_hash, member.ordinal);
+    });
+    const size_t first_hash = hashes_.size();
     for (size_t i = 0; i < members.size(); ++i) {
-      if (i + 1 < members.size() && members[i + 1].first == members[i].first) continue;
-      hashes.push_back(members[i].first);
-      hashes.push_back(members[i].second);
+      if (i + 1 < members.size() && members[i + 1].key_hash == members[i].key_hash) continue;
+      hashes_.push_back(members[i].key_hash);
+      hashes_.push_back(members[i].value_hash);
     }
-    return hash_list('o', hashes);
+    members_.resize(first);
+    return close_list('o', first_hash);
   }
 
   static Result<uint64_t> too_deep() {
@@ -274,8 +306,11 @@ class JsonTree::Walker {
 
   JsonTree& tree_;
   std::string& text_;
+  std::vector<uint64_t>& hashes_;       // a stack
+  std::vector<Open::Member>& members_;  // likewise
   const char* const end_;
-  std::string scratch_;
+  bool has_escapes_ = false;  // the last string's value has
+  std::string unescaped_;     // scratch
   size_t written_out_bytes_ = 0;
   std::vector<std::string> steps_;  // to what failed, the innermost first
 };
@@ -287,12 +322,7 @@ Result<JsonTree::Value> JsonTree::parse(std::string& json) {
   const auto invalid = [] {
     return fail(ErrorCode::kInvalid, "the body is not one valid JSON document in UTF-8");
   };
-  nodes_.clear();
-  if (nodes_.capacity() > kNodesKeptMax) nodes_.shrink_to_fit();
-  replaced_ = 0;
-  arena_ = std::make_unique<Arena>();
-  // The text without whitespace is never longer than the text with it: no view ever moves.
-  arena_->text.reserve(json.size());
+  begin_document(json.size());
   if (json.starts_with("\xef\xbb\xbf")) return fail(ErrorCode::kInvalid, "a byte order mark");
   json.reserve(json.size() + simdjson::SIMDJSON_PADDING);
 
@@ -312,6 +342,22 @@ Result<JsonTree::Value> JsonTree::parse(std::string& json) {
   if (document.current_location().error() == simdjson::SUCCESS) return invalid();
   nodes_[0].last = true;
   return Value(*this, 0);
+}
+
+void JsonTree::begin_document(size_t bytes) {
+  nodes_.clear();
+  if (nodes_.capacity() > kNodesKeptMax) nodes_.shrink_to_fit();
+  if (open_.hashes.capacity() + open_.members.capacity() > kNodesKeptMax) open_ = {};
+  open_.hashes.clear();
+  open_.members.clear();
+  replaced_ = 0;
+  if (arena_ == nullptr || arena_->text.capacity() > kArenaBytesKeptMax) {
+    arena_ = std::make_shared<Arena>();
+  }
+  arena_->text.clear();
+  arena_->unescaped.clear();
+  // The text without whitespace is never longer than the text with it: no view ever moves.
+  arena_->text.reserve(bytes);
 }
 
 uint64_t JsonTree::hash_of(std::string_view json) {
@@ -338,63 +384,9 @@ uint64_t hash_of_null() {
 }
 
 std::string_view JsonTree::unescape(std::string_view raw) const {
-  if (raw.find('\\') == std::string_view::npos) return raw;
-  append_unescaped(arena_->unescaped.emplace_back(), raw);
-  return arena_->unescaped.back();
-}
-
-JsonTree::Type JsonTree::Value::type() const {
-  return tree_->nodes_[index_].type;
-}
-uint64_t JsonTree::Value::hash() const {
-  return tree_->nodes_[index_].hash;
-}
-
-std::string_view JsonTree::Value::text() const {
-  const Node& node = tree_->nodes_[index_];
-  return std::string_view(tree_->arena_->text).substr(node.text_begin, node.text_size);
-}
-
-std::string_view JsonTree::Value::raw_key() const {
-  const Node& node = tree_->nodes_[index_];
-  return std::string_view(tree_->arena_->text).substr(node.key_begin, node.key_size);
-}
-
-std::string_view JsonTree::Value::key() const {
-  return tree_->unescape(raw_key());
-}
-
-std::string_view JsonTree::Value::string() const {
-  MANA_CHECK(type() == Type::kString);
-  return tree_->unescape(text().substr(1, text().size() - 2));
-}
-
-std::optional<JsonTree::Value> JsonTree::Value::first() const {
-  if (tree_->nodes_[index_].end <= index_ + 1) return std::nullopt;
-  return Value(*tree_, index_ + 1);
-}
-
-std::optional<JsonTree::Value> JsonTree::Value::next() const {
-  const Node& node = tree_->nodes_[index_];
-  if (node.last) return std::nullopt;
-  return Value(*tree_, node.end);
-}
-
-std::optional<JsonTree::Value> JsonTree::Value::member(std::string_view name) const {
-  if (type() != Type::kObject) return std::nullopt;
-  std::optional<Value> found;
-  std::string unescaped;
-  for (std::optional<Value> child = first(); child; child = child->next()) {
-    std::string_view key = child->raw_key();
-    if (key.find('\\') != std::string_view::npos) {
-      unescaped.clear();
-      append_unescaped(unescaped, key);
-      key = unescaped;
-    }
-    if (key == name) found = child;
-  }
-  if (found && found->is_null()) return std::nullopt;
-  return found;
+  std::string& unescaped = arena_->unescaped.emplace_front();
+  append_unescaped(unescaped, raw);
+  return unescaped;
 }
 
 }  // namespace mana_sync::sync

@@ -7,10 +7,12 @@
 // stored as it was sent (PROTOCOL 2.10: numbers keep every digit).
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,10 +49,24 @@ class JsonTree {
     [[nodiscard]] std::optional<Value> next() const;
     // The member of that name; the last one counts (PROTOCOL 2.10). nullopt if this is no object,
     // and for null, which means absent (PROTOCOL 2.9).
-    [[nodiscard]] std::optional<Value> member(std::string_view name) const;
+    [[nodiscard]] std::optional<Value> member(std::string_view name) const {
+      return members(std::array{name})[0];
+    }
+    // Several at once, in the order of `names`; each as above.
+    template <size_t kCount>
+    [[nodiscard]] std::array<std::optional<Value>, kCount> members(
+        const std::array<std::string_view, kCount>& names) const {
+      std::array<std::optional<Value>, kCount> found;
+      find_members(names, found);
+      return found;
+    }
 
    private:
     [[nodiscard]] std::string_view raw_key() const;
+    // Whether its name says `name`, which has no escapes.
+    [[nodiscard]] bool is_named(std::string_view name) const;
+    void find_members(std::span<const std::string_view> names,
+                      std::span<std::optional<Value>> found) const;
 
     friend class JsonTree;
     Value(const JsonTree& tree, uint32_t index) : tree_(&tree), index_(index) {}
@@ -72,10 +88,10 @@ class JsonTree {
   // What all views handed out by a tree point into; they stay valid as long as it lives.
   struct Arena {
     std::string text;
-    std::deque<std::string> unescaped;  // strings that had escapes
+    std::forward_list<std::string> unescaped;  // strings that had escapes
   };
   // Moves the arena out. The tree must be parsed into again before it is used.
-  [[nodiscard]] std::unique_ptr<Arena> release() { return std::move(arena_); }
+  [[nodiscard]] std::shared_ptr<Arena> release() { return std::move(arena_); }
 
   // The hash of a JSON value that PostgreSQL wrote, as Value::hash; 0 if it is not JSON.
   [[nodiscard]] uint64_t hash_of(std::string_view json);
@@ -93,15 +109,29 @@ class JsonTree {
     uint32_t key_size;
     uint32_t end;  // index of the first node that is not below this one
     Type type;
-    bool last;  // of its siblings
+    bool last;             // of its siblings
+    bool key_has_escapes;  // and so is not what it says
+    bool has_escapes;      // likewise, of a string
   };
   struct Simdjson;
+  // What the walk has of the arrays and objects that it is in.
+  struct Open {
+    struct Member {
+      uint64_t key_hash;
+      uint64_t value_hash;
+      size_t ordinal;
+    };
+    std::vector<uint64_t> hashes;  // of elements
+    std::vector<Member> members;
+  };
 
+  void begin_document(size_t bytes);
   [[nodiscard]] std::string_view unescape(std::string_view raw) const;
 
   std::unique_ptr<Simdjson> simdjson_;
   std::vector<Node> nodes_;
-  std::unique_ptr<Arena> arena_;
+  Open open_;
+  std::shared_ptr<Arena> arena_;
   size_t replaced_ = 0;
 };
 
