@@ -3,6 +3,9 @@
 #include <absl/container/flat_hash_map.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "json_tree.h"
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/timestamp.h"
@@ -17,29 +20,37 @@ std::unexpected<Error> invalid(std::string_view place, std::string_view what) {
   return fail(ErrorCode::kInvalid, fmt::format("{}: {}", place, what));
 }
 
-// An optional string of bounded length (client id, origin, spaceId).
-Result<std::optional<std::string_view>> optional_label(const Value& object, std::string_view name,
-                                                       std::string_view place) {
-  const std::optional<Value> member = object.member(name);
-  if (!member) return std::nullopt;
-  if (member->type() != Type::kString) {
-    return invalid(fmt::format("{}{}", place, name), "must be a string");
+// What a member belongs to: a change by its index, or the body. As text only for errors.
+struct Holder {
+  std::optional<size_t> change{};
+
+  [[nodiscard]] std::string text() const {
+    return change ? fmt::format("changes[{}]", *change) : std::string();
   }
+  [[nodiscard]] std::string member(std::string_view name) const {
+    return change ? fmt::format("{}.{}", text(), name) : std::string(name);
+  }
+};
+
+using Member = std::optional<Value>;
+
+// An optional string of bounded length (client id, origin, spaceId).
+Result<std::optional<std::string_view>> optional_label(const Member& member, std::string_view name,
+                                                       const Holder& holder) {
+  if (!member) return std::nullopt;
+  if (member->type() != Type::kString) return invalid(holder.member(name), "must be a string");
   const std::string_view text = member->string();
   if (text.size() > limits::kClientIdBytesMax) {
-    return invalid(fmt::format("{}{}", place, name),
+    return invalid(holder.member(name),
                    fmt::format("longer than {} bytes", limits::kClientIdBytesMax));
   }
   return text;
 }
 
 // `table` or `id`.
-Result<std::string_view> required_name(const Value& change, std::string_view name,
-                                       std::string_view place) {
-  const auto refused = [&](std::string_view what) {
-    return invalid(fmt::format("{}.{}", place, name), what);
-  };
-  const std::optional<Value> member = change.member(name);
+Result<std::string_view> required_name(const Member& member, std::string_view name,
+                                       const Holder& holder) {
+  const auto refused = [&](std::string_view what) { return invalid(holder.member(name), what); };
   if (!member) return refused("is missing");
   if (member->type() != Type::kString) return refused("must be a string");
   const std::string_view text = member->string();
@@ -50,12 +61,11 @@ Result<std::string_view> required_name(const Value& change, std::string_view nam
   return text;
 }
 
-Result<int> schema_version(const Value& object, std::string_view place) {
-  const std::optional<Value> member = object.member("schemaVersion");
+Result<int> schema_version(const Member& member, const Holder& holder) {
   if (!member) return 1;
   if (member->type() == Type::kNumber && member->text() == "1") return 1;
   return invalid(
-      fmt::format("{}schemaVersion", place),
+      holder.member("schemaVersion"),
       fmt::format("must be a whole number from 1 to the maximum, {}", limits::kSchemaVersionMax));
 }
 
@@ -76,74 +86,104 @@ std::optional<int64_t> data_time(const Value& data, std::string_view name) {
   return parse_rfc3339_ms(member->string());
 }
 
-// Gathers edits so that of two for one field the last counts (PROTOCOL 2.10).
+// The edits of a changeset, change by change.
 class EditList {
  public:
-  void add(Edit edit) {
-    const auto [found, added] = index_.try_emplace(edit.field, edits_.size());
-    if (added) {
-      edits_.push_back(edit);
-    } else {
-      edits_[found->second] = edit;
-    }
+  // What is added from now on is of another change.
+  void begin_change() {
+    first_ = edits_.size();
+    places_.clear();
   }
-  std::vector<Edit> take() { return std::move(edits_); }
+  // Of two edits of one field the last counts (PROTOCOL 2.10).
+  void add(const Edit& edit) {
+    if (Edit* const earlier = find(edit.field)) {
+      *earlier = edit;
+      return;
+    }
+    edits_.push_back(edit);
+    if (!places_.empty()) places_.emplace(edit.field, edits_.size() - 1);
+  }
+  // Of the change under way. Valid until more is added.
+  [[nodiscard]] std::span<const Edit> of_change() const {
+    return std::span(edits_).subspan(first_);
+  }
+  [[nodiscard]] std::vector<Edit> take() { return std::move(edits_); }
 
  private:
+  // Up to so many are found by looking at each.
+  static constexpr size_t kSearchedMax = 16;
+
+  // nullptr: the change has none of that field.
+  [[nodiscard]] Edit* find(std::string_view field) {
+    if (edits_.size() - first_ <= kSearchedMax) {
+      const auto found = std::find_if(edits_.begin() + static_cast<ptrdiff_t>(first_), edits_.end(),
+                                      [&](const Edit& edit) { return edit.field == field; });
+      return found == edits_.end() ? nullptr : &*found;
+    }
+    if (places_.empty()) {
+      for (size_t i = first_; i < edits_.size(); ++i) places_.emplace(edits_[i].field, i);
+    }
+    const auto found = places_.find(field);
+    return found == places_.end() ? nullptr : &edits_[found->second];
+  }
+
   std::vector<Edit> edits_;
-  absl::flat_hash_map<std::string_view, size_t> index_;
+  size_t first_ = 0;                                        // of the change under way
+  absl::flat_hash_map<std::string_view, size_t> places_{};  // of its edits, where there are many
 };
 
-Result<Edit> read_field(const Value& member, std::string_view place) {
+Result<Edit> read_field(const Value& member, const Holder& holder) {
   Edit edit{.field = member.key(), .value = "null", .value_hash = hash_of_null()};
   const auto refused = [&](std::string_view below, std::string_view what) {
-    return invalid(fmt::format("{}.fields.{}{}", place, shown_name(edit.field), below), what);
+    return invalid(fmt::format("{}.{}{}", holder.member("fields"), shown_name(edit.field), below),
+                   what);
   };
   if (member.is_null()) return edit;
   if (member.type() != Type::kObject) return refused("", "must be an object");
-  if (const std::optional<Value> value = member.member("value")) {
+  const auto [value, at, updated_at] =
+      member.members(std::to_array<std::string_view>({"value", "at", "updatedAt"}));
+  if (value) {
     edit.value = value->text();
     edit.value_hash = value->hash();
   }
-  if (const std::optional<Value> at = member.member("at")) {
+  if (at) {
     if (!read_edit_time(at, edit.time_ms)) return refused(".at", kNoEditTime);
-  } else if (!read_edit_time(member.member("updatedAt"), edit.time_ms)) {
+  } else if (!read_edit_time(updated_at, edit.time_ms)) {
     return refused(".updatedAt", kNoEditTime);
   }
   return edit;
 }
 
-// The edits of `fields`, but for the field `except`.
-Result<std::vector<Edit>> read_fields(const Value& fields, std::string_view except,
-                                      std::string_view place) {
-  EditList edits;
+// Adds the edits of `fields`, but for the field `except`.
+Result<void> read_fields(const Value& fields, std::string_view except, const Holder& holder,
+                         EditList& edits) {
   for (auto member = fields.first(); member; member = member->next()) {
     if (!except.empty() && member->key() == except) continue;
-    const Result<Edit> edit = read_field(*member, place);
+    const Result<Edit> edit = read_field(*member, holder);
     if (!edit) return std::unexpected(edit.error());
     edits.add(*edit);
   }
-  return edits.take();
+  return {};
 }
 
-// The edits of `data`, all at one time.
-std::vector<Edit> read_data(const Value& data, std::optional<int64_t> time_ms) {
-  EditList edits;
+// Adds the edits of `data`, all at one time. Returns the value of `id`.
+std::string_view read_data(const Value& data, std::optional<int64_t> time_ms, EditList& edits) {
+  std::string_view id;
   for (auto member = data.first(); member; member = member->next()) {
-    if (member->key() == "id") continue;
-    edits.add({member->key(), member->text(), member->hash(), time_ms});
+    const std::string_view key = member->key();
+    if (key == "id") {
+      id = member->text();
+    } else {
+      edits.add({key, member->text(), member->hash(), time_ms});
+    }
   }
-  return edits.take();
+  return id;
 }
 
 // A member that must be an object where it is there.
-Result<std::optional<Value>> optional_object(const Value& change, std::string_view name,
-                                             std::string_view place) {
-  const std::optional<Value> member = change.member(name);
-  if (member && member->type() != Type::kObject) {
-    return invalid(fmt::format("{}.{}", place, name), "must be an object");
-  }
-  return member;
+Result<void> check_object(const Member& member, std::string_view name, const Holder& holder) {
+  if (!member || member->type() == Type::kObject) return {};
+  return invalid(holder.member(name), "must be an object");
 }
 
 // `spaceId` that the app keeps in its own data or fields (PROTOCOL 2.9).
@@ -157,14 +197,15 @@ std::optional<std::string_view> app_space_id(const std::optional<Value>& holder)
 // Reads one element of `changes` into one or two changes.
 class ChangeReader {
  public:
-  ChangeReader(const Value& json, size_t index, std::vector<Change>& out)
-      : json_(json), place_(fmt::format("changes[{}]", index)), out_(out) {
+  ChangeReader(const Value& json, size_t index, std::vector<Change>& out, EditList& edits)
+      : json_(json), holder_{index}, out_(out), edits_(edits) {
     change_.index = index;
   }
 
   Result<void> read() {
-    if (json_.type() != Type::kObject) return invalid(place_, "must be an object");
-    if (auto read = read_common(); !read) return read;
+    if (json_.type() != Type::kObject) return invalid(holder_.text(), "must be an object");
+    if (auto read = read_members(); !read) return read;
+    edits_.begin_change();
     switch (change_.op) {
       case Op::kInsert:
         return read_insert();
@@ -177,46 +218,52 @@ class ChangeReader {
   }
 
  private:
-  Result<void> read_common() {
-    const auto table = required_name(json_, "table", place_);
-    if (!table) return std::unexpected(table.error());
-    change_.table = *table;
-    const auto record = required_name(json_, "id", place_);
-    if (!record) return std::unexpected(record.error());
-    change_.record = *record;
-    const std::optional<Value> op = json_.member("op");
-    const std::optional<Op> known =
-        op && op->type() == Type::kString ? parse_op(op->string()) : std::nullopt;
-    if (!known) return invalid(place_ + ".op", "must be insert, update or delete");
-    change_.op = *known;
-    const auto version = schema_version(json_, place_ + ".");
-    if (!version) return std::unexpected(version.error());
-    change_.schema_version = *version;
-    return read_envelope();
-  }
-
-  Result<void> read_envelope() {
-    const auto actor = optional_object(json_, "actor", place_);
-    if (!actor) return std::unexpected(actor.error());
-    if (*actor) change_.actor = (*actor)->text();
-    const auto origin = optional_label(json_, "origin", place_ + ".");
-    if (!origin) return std::unexpected(origin.error());
-    change_.origin = *origin;
-    const auto space_id = optional_label(json_, "spaceId", place_ + ".");
-    if (!space_id) return std::unexpected(space_id.error());
-    change_.space_id = *space_id;
-
-    auto data = optional_object(json_, "data", place_);
-    if (!data) return std::unexpected(data.error());
-    data_ = *data;
-    auto fields = optional_object(json_, "fields", place_);
-    if (!fields) return std::unexpected(fields.error());
-    fields_ = *fields;
+  Result<void> read_members() {
+    const auto [table, record, op, version, actor, origin, space_id, data, fields, deleted_at] =
+        json_.members(
+            std::to_array<std::string_view>({"table", "id", "op", "schemaVersion", "actor",
+                                             "origin", "spaceId", "data", "fields", "deletedAt"}));
+    if (auto read = read_names(table, record, op); !read) return read;
+    const auto known_version = schema_version(version, holder_);
+    if (!known_version) return std::unexpected(known_version.error());
+    change_.schema_version = *known_version;
+    if (auto read = read_envelope(actor, origin, space_id); !read) return read;
+    if (auto checked = check_object(data, "data", holder_); !checked) return checked;
+    if (auto checked = check_object(fields, "fields", holder_); !checked) return checked;
+    data_ = data;
+    fields_ = fields;
+    deleted_at_ = deleted_at;
     if (!change_.space_id && data_) change_.space_id = app_space_id(data_->member("spaceId"));
     if (!change_.space_id && fields_) {
       const auto field = fields_->member("spaceId");
       change_.space_id = app_space_id(field ? field->member("value") : std::nullopt);
     }
+    return {};
+  }
+
+  Result<void> read_names(const Member& table, const Member& record, const Member& op) {
+    const auto table_name = required_name(table, "table", holder_);
+    if (!table_name) return std::unexpected(table_name.error());
+    change_.table = *table_name;
+    const auto record_id = required_name(record, "id", holder_);
+    if (!record_id) return std::unexpected(record_id.error());
+    change_.record = *record_id;
+    const std::optional<Op> known =
+        op && op->type() == Type::kString ? parse_op(op->string()) : std::nullopt;
+    if (!known) return invalid(holder_.member("op"), "must be insert, update or delete");
+    change_.op = *known;
+    return {};
+  }
+
+  Result<void> read_envelope(const Member& actor, const Member& origin, const Member& space_id) {
+    if (auto checked = check_object(actor, "actor", holder_); !checked) return checked;
+    if (actor) change_.actor = actor->text();
+    const auto origin_label = optional_label(origin, "origin", holder_);
+    if (!origin_label) return std::unexpected(origin_label.error());
+    change_.origin = *origin_label;
+    const auto space_label = optional_label(space_id, "spaceId", holder_);
+    if (!space_label) return std::unexpected(space_label.error());
+    change_.space_id = *space_label;
     return {};
   }
 
@@ -228,78 +275,92 @@ class ChangeReader {
         time = data_time(*data_, "createdAt");
         if (time) change_.insert_time = InsertTime::kCreatedAt;
       }
-      change_.edits = read_data(*data_, time);
-      for (auto member = data_->first(); member; member = member->next()) {
-        if (member->key() == "id") change_.insert_id = member->text();
-      }
+      change_.insert_id = read_data(*data_, time, edits_);
     }
-    out_.push_back(std::move(change_));
+    finish(change_);
     return {};
   }
 
   Result<void> read_update() {
     if (fields_) {
-      auto edits = read_fields(*fields_, "", place_);
-      if (!edits) return std::unexpected(edits.error());
-      change_.edits = std::move(*edits);
+      if (auto read = read_fields(*fields_, "", holder_, edits_); !read) return read;
     } else if (data_) {
-      change_.edits = read_data(*data_, std::nullopt);
+      read_data(*data_, std::nullopt, edits_);
     }
-    out_.push_back(std::move(change_));
+    finish(change_);
     return {};
   }
 
   Result<void> read_delete() {
     std::optional<int64_t> time_ms;
-    if (!read_edit_time(json_.member("deletedAt"), time_ms)) {
-      return invalid(place_ + ".deletedAt", kNoEditTime);
+    if (!read_edit_time(deleted_at_, time_ms)) {
+      return invalid(holder_.member("deletedAt"), kNoEditTime);
     }
     if (fields_) {
-      auto edits = read_fields(*fields_, "deletedAt", place_);
-      if (!edits) return std::unexpected(edits.error());
-      if (!edits->empty()) {
+      if (auto read = read_fields(*fields_, "deletedAt", holder_, edits_); !read) return read;
+      if (!edits_.of_change().empty()) {
         Change update = change_;
         update.op = Op::kUpdate;
-        update.edits = std::move(*edits);
-        out_.push_back(std::move(update));
+        finish(update);
+        edits_.begin_change();
       }
     }
-    change_.edits.push_back(
-        {.field = "deletedAt", .value = {}, .value_hash = 0, .time_ms = time_ms});
-    out_.push_back(std::move(change_));
+    edits_.add({.field = "deletedAt", .value = {}, .value_hash = 0, .time_ms = time_ms});
+    finish(change_);
     return {};
   }
 
+  void finish(const Change& change) {
+    out_.push_back(change);
+    out_.back().edits = edits_.of_change();
+  }
+
   const Value& json_;
-  const std::string place_;
+  const Holder holder_;
   std::vector<Change>& out_;
+  EditList& edits_;
   Change change_;
-  std::optional<Value> data_;
-  std::optional<Value> fields_;
+  Member data_;
+  Member fields_;
+  Member deleted_at_;
 };
+
+Result<void> read_changes(const Value& list, Changeset& changeset) {
+  EditList edits;
+  size_t index = 0;
+  for (auto change = list.first(); change; change = change->next()) {
+    auto read = ChangeReader(*change, index++, changeset.changes, edits).read();
+    if (!read) return read;
+  }
+  changeset.edits = edits.take();
+  // The list has moved as it grew.
+  std::span<const Edit> rest(changeset.edits);
+  for (Change& change : changeset.changes) {
+    const size_t count = change.edits.size();
+    change.edits = rest.first(count);
+    rest = rest.subspan(count);
+  }
+  return {};
+}
 
 Result<Changeset> read_changeset(const Value& body) {
   if (body.type() != Type::kObject) {
     return fail(ErrorCode::kInvalid, "the body must be one JSON object");
   }
+  const auto [client_id, version, since, changes] = body.members(
+      std::to_array<std::string_view>({"clientId", "schemaVersion", "since", "changes"}));
   Changeset changeset;
-  const auto client_id = optional_label(body, "clientId", "");
-  if (!client_id) return std::unexpected(client_id.error());
-  changeset.client_id = client_id->value_or("");
-  if (const auto version = schema_version(body, ""); !version) {
-    return std::unexpected(version.error());
+  const auto client_label = optional_label(client_id, "clientId", Holder());
+  if (!client_label) return std::unexpected(client_label.error());
+  changeset.client_id = client_label->value_or("");
+  if (const auto known = schema_version(version, Holder()); !known) {
+    return std::unexpected(known.error());
   }
-  if (const std::optional<Value> since = body.member("since")) {
-    if (since->type() == Type::kString) changeset.since_us = parse_cursor_us(since->string());
-  }
-  const std::optional<Value> changes = body.member("changes");
+  if (since && since->type() == Type::kString)
+    changeset.since_us = parse_cursor_us(since->string());
   if (!changes) return changeset;
   if (changes->type() != Type::kArray) return invalid("changes", "must be an array");
-  size_t index = 0;
-  for (auto change = changes->first(); change; change = change->next()) {
-    auto read = ChangeReader(*change, index++, changeset.changes).read();
-    if (!read) return std::unexpected(read.error());
-  }
+  if (auto read = read_changes(*changes, changeset); !read) return std::unexpected(read.error());
   return changeset;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,7 @@ struct Change {
   std::string_view record;
   // Distinct fields. Insert: every key of `data` but `id`, all with one edit time. Delete: one,
   // `deletedAt`, whose value is made from the time it is taken at.
-  std::vector<Edit> edits;
+  std::span<const Edit> edits;
   InsertTime insert_time = InsertTime::kNone;
   std::string_view insert_id;  // insert: the JSON of `data.id`; empty if absent
   int schema_version = 1;
@@ -45,10 +46,15 @@ struct Change {
 // Owns all that its changes point to. A delete that carries other fields is two changes: an update
 // before it (PROTOCOL 2.8).
 struct Changeset {
+  Changeset() = default;
+  Changeset(Changeset&&) = default;
+  Changeset& operator=(Changeset&&) = default;
+
   std::string client_id;
   int64_t since_us = 0;  // 0: the beginning
   std::vector<Change> changes;
-  std::shared_ptr<void> arena;
+  std::vector<Edit> edits;      // of all changes, in order
+  std::shared_ptr<void> arena;  // the text
 };
 
 // Reads changesets. Keeps its buffers: one reader per worker. One thread.

@@ -1,5 +1,6 @@
 #include "mana_sync/sync/changeset.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -411,6 +412,23 @@ TEST_F(ChangesetTest, LetsTheLastOfDuplicateKeysWin) {  // PROTOCOL 2.10
   const Change insert = read_change(R"("op":"insert","data":{"f":1,"f":{"a":2}})");
   ASSERT_EQ(insert.edits.size(), 1u);
   EXPECT_EQ(insert.edits[0].value, R"({"a":2})");
+}
+
+TEST_F(ChangesetTest, OfTwoEditsOfOneFieldTakesTheLastHoweverManyThereAre) {  // PROTOCOL 2.10
+  for (const int fields : {2, 15, 16, 17, 18, 40}) {
+    std::string members;
+    for (const int value : {1, 2}) {
+      for (int i = 0; i < fields; ++i) {
+        members += fmt::format(R"({}"f{}":{})", members.empty() ? "" : ",", i, value * 100 + i);
+      }
+    }
+    const Change change = read_change(R"("op":"update","data":{)" + members + "}");
+    ASSERT_EQ(change.edits.size(), static_cast<size_t>(fields));
+    for (int i = 0; i < fields; ++i) {
+      EXPECT_EQ(change.edits[static_cast<size_t>(i)].field, fmt::format("f{}", i));
+      EXPECT_EQ(change.edits[static_cast<size_t>(i)].value, std::to_string(200 + i));
+    }
+  }
 }
 
 TEST_F(ChangesetTest, UnderstandsEscapedKeyNamesAndStrings) {  // PROTOCOL 2.10
