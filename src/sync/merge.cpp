@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include "broken_rule.h"
 #include "json_tree.h"
@@ -61,6 +62,9 @@ class Merger {
         client_(client_hash(changeset.client_id)) {}
 
   Merged run() && {
+    merged_.rows.reserve(changeset_.changes.size());
+    cells_.reserve(changeset_.edits.size());
+    text_.reserve(kRowTextReserved);
     find_repeats();
     for (size_t i = 0; i < changeset_.changes.size(); ++i) merge_change(i);
     return std::move(merged_);
@@ -106,20 +110,20 @@ class Merger {
 
     if (!stamp_) stamp_ = stamps_.next();
     receipt_ms_ = receipt_time_ms(*stamp_);
-    std::vector<Candidate> candidates = make_candidates(change);
-    const int64_t own_time_ms = candidates.empty() ? 0 : candidates.front().time_ms;
+    make_candidates(change);
+    const int64_t own_time_ms = candidates_.empty() ? 0 : candidates_.front().time_ms;
 
-    std::vector<Candidate> winners;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      Candidate& candidate = candidates[i];
+    size_t won = 0;  // they move to the front
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      Candidate& candidate = candidates_[i];
       // The edit that an insert without a time gets here has no place in the push as sent.
       const bool as_sent = i < change.edits.size();
       const bool repeated = as_sent && !timeless_insert &&
                             is_repeated(candidate.key, change.edits[i], first_ordinal + i);
       switch (repeated ? Verdict::kRepeat : judge(candidate)) {
         case Verdict::kWins:
-          winners.push_back(candidate);
           note_win(index, candidate);
+          candidates_[won++] = candidate;
           break;
         case Verdict::kLost:
           if (as_sent) note_loss(index, i, candidate);
@@ -129,11 +133,12 @@ class Merger {
           break;
       }
     }
-    if (winners.empty()) return;
-    const bool whole = winners.size() == candidates.size() &&
-                       std::ranges::all_of(winners, [&](const Candidate& winner) {
-                         return winner.time_ms == own_time_ms;
-                       });
+    if (won == 0) return;
+    const std::span<const Candidate> winners = std::span(candidates_).first(won);
+    const bool whole =
+        won == candidates_.size() && std::ranges::all_of(winners, [&](const Candidate& winner) {
+          return winner.time_ms == own_time_ms;
+        });
     store(change, winners, whole);
   }
 
@@ -157,43 +162,42 @@ class Merger {
     return !inserts_seen_.insert(identity).second;
   }
 
-  // The change's edits with the times that they are taken at.
-  std::vector<Candidate> make_candidates(const Change& change) {
-    std::vector<Candidate> candidates;
-    candidates.reserve(change.edits.size() + 1);
+  // Of the change's edits, with the times that they are taken at.
+  void make_candidates(const Change& change) {
+    candidates_.clear();
+    candidates_.reserve(change.edits.size() + 1);
     for (const Edit& edit : change.edits) {
       const bool too_late =
           edit.time_ms && *edit.time_ms > receipt_ms_ + options_.clock_skew_ms_max;
       const bool receipt_timed = !edit.time_ms || too_late;
       const int64_t time_ms = receipt_timed ? receipt_ms_ : *edit.time_ms;
       // All edits of an insert share one time, which counts once.
-      if (too_late && (change.op != Op::kInsert || candidates.empty())) counters_.clamped.add();
-      candidates.push_back({&edit, cell_key(change.table, change.record, edit.field), time_ms,
-                            receipt_timed, edit.value_hash, edit.value});
+      if (too_late && (change.op != Op::kInsert || candidates_.empty())) counters_.clamped.add();
+      candidates_.push_back({&edit, cell_key(change.table, change.record, edit.field), time_ms,
+                             receipt_timed, edit.value_hash, edit.value});
       if (change.op == Op::kDelete) {
-        candidates.back().is_delete = true;
-        say_time(candidates.back(), time_ms);
+        candidates_.back().is_delete = true;
+        say_time(candidates_.back(), time_ms);
       }
     }
-    if (change.op == Op::kInsert) say_insert_time(change, candidates);
-    return candidates;
+    if (change.op == Op::kInsert) say_insert_time(change);
   }
 
   // An insert that is taken at its time of receipt says so in its data (PROTOCOL 2.7, 5.7).
-  void say_insert_time(const Change& change, std::vector<Candidate>& candidates) {
-    if (!candidates.empty() && !candidates.front().receipt_timed) return;
+  void say_insert_time(const Change& change) {
+    if (!candidates_.empty() && !candidates_.front().receipt_timed) return;
     const std::string_view field =
         change.insert_time == InsertTime::kCreatedAt ? kCreatedAt : kUpdatedAt;
     auto said = std::ranges::find_if(
-        candidates, [&](const Candidate& candidate) { return candidate.edit->field == field; });
-    if (said == candidates.end()) {
-      candidates.push_back({&kInsertTimeEdit,
-                            cell_key(change.table, change.record, field),
-                            receipt_ms_,
-                            true,
-                            0,
-                            {}});
-      said = candidates.end() - 1;
+        candidates_, [&](const Candidate& candidate) { return candidate.edit->field == field; });
+    if (said == candidates_.end()) {
+      candidates_.push_back({&kInsertTimeEdit,
+                             cell_key(change.table, change.record, field),
+                             receipt_ms_,
+                             true,
+                             0,
+                             {}});
+      said = candidates_.end() - 1;
     }
     say_time(*said, receipt_ms_);
     said->tells_receipt = change.insert_time == InsertTime::kNone;
@@ -202,7 +206,7 @@ class Merger {
   void say_time(Candidate& candidate, int64_t time_ms) {
     const std::string time = format_time_ms(time_ms);
     candidate.value_hash = hash_of_string(time);
-    candidate.value = merged_.texts.emplace_back('"' + time + '"');
+    candidate.value = merged_.texts.keep('"' + time + '"');
   }
 
   Verdict judge(Candidate& candidate) {
@@ -282,7 +286,7 @@ class Merger {
   }
 
   // Makes the row. `whole`: nothing of the change was lost, and it has one time.
-  void store(const Change& change, const std::vector<Candidate>& winners, bool whole) {
+  void store(const Change& change, std::span<const Candidate> winners, bool whole) {
     ChangeRow row;
     row.stamp_us = *std::exchange(stamp_, std::nullopt);
     row.event_id = ids_.next(row.stamp_us);
@@ -299,8 +303,9 @@ class Merger {
     merged_.rows.push_back(row);
   }
 
-  std::string_view data_of(const Change& change, const std::vector<Candidate>& winners, Op op) {
-    std::string& data = merged_.texts.emplace_back("{");
+  std::string_view data_of(const Change& change, std::span<const Candidate> winners, Op op) {
+    std::string& data = text_;
+    data = "{";
     if (op == Op::kInsert && !change.insert_id.empty()) {
       data += "\"id\":";
       data += change.insert_id;
@@ -312,11 +317,12 @@ class Merger {
       data += winner.value;
     }
     data += '}';
-    return data;
+    return merged_.texts.keep(data);
   }
 
-  std::string_view timestamps_of(const std::vector<Candidate>& winners) {
-    std::string& timestamps = merged_.texts.emplace_back("{");
+  std::string_view timestamps_of(std::span<const Candidate> winners) {
+    std::string& timestamps = text_;
+    timestamps = "{";
     for (const Candidate& winner : winners) {
       if (timestamps.size() > 1) timestamps += ',';
       append_json_string(timestamps, winner.edit->field);
@@ -325,10 +331,11 @@ class Merger {
       timestamps += '"';
     }
     timestamps += '}';
-    return timestamps;
+    return merged_.texts.keep(timestamps);
   }
 
   static constexpr Edit kInsertTimeEdit{.field = kUpdatedAt, .value = {}};
+  static constexpr size_t kRowTextReserved = 240;
 
   const Changeset& changeset_;
   const MergeFacts& facts_;
@@ -348,8 +355,10 @@ class Merger {
   absl::flat_hash_set<Hash128> inserts_seen_;
   absl::flat_hash_map<CellKey, size_t> disputed_;  // places in merged_.disputed
   size_t ordinal_ = 0;
-  std::optional<int64_t> stamp_;  // taken, and no row has it yet
-  int64_t receipt_ms_ = 0;        // of the change under way
+  std::optional<int64_t> stamp_;       // taken, and no row has it yet
+  int64_t receipt_ms_ = 0;             // of the change under way
+  std::vector<Candidate> candidates_;  // likewise
+  std::string text_;                   // scratch
   Merged merged_;
 };
 

@@ -1,7 +1,6 @@
 #include "pull_service.h"
 
 #include <algorithm>
-#include <deque>
 
 #include "answer_body.h"
 #include "broken_rule.h"
@@ -62,7 +61,7 @@ std::vector<Correction> add_corrections(AnswerBody& body, const Delta& delta, Pu
                   [&](const CorrectedCell& cell) { return holds(delta, report.own, cell); });
     if (correction.cells.empty()) continue;
     const size_t bytes = body.bytes();
-    std::deque<std::string> texts;
+    KeptTexts texts;
     body.add_correction(correction_row(correction, texts));
     if (body.bytes() <= bytes_max) continue;
     body.shrink_corrections(bytes);

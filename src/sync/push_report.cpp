@@ -148,9 +148,9 @@ PushReport make_report(const Changeset& changeset, const Merged& merged,
   return report;
 }
 
-ChangeRow correction_row(const Correction& correction, std::deque<std::string>& texts) {
-  std::string& data = texts.emplace_back("{");
-  std::string& times = texts.emplace_back("{");
+ChangeRow correction_row(const Correction& correction, KeptTexts& texts) {
+  std::string data = "{";
+  std::string times = "{";
   for (const CorrectedCell& cell : correction.cells) {
     for (std::string* members : {&data, &times}) {
       if (members->size() > 1) *members += ',';
@@ -168,8 +168,8 @@ ChangeRow correction_row(const Correction& correction, std::deque<std::string>& 
           .op = Op::kUpdate,
           .table = correction.table,
           .record = correction.record,
-          .data = data,
-          .field_timestamps = times};
+          .data = texts.keep(data),
+          .field_timestamps = texts.keep(times)};
 }
 
 }  // namespace mana_sync::sync

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "json_tree.h"
+#include "mana_sync/base/kept_texts.h"
 #include "mana_sync/base/uuid.h"
 #include "mana_sync/sync/cells.h"
 #include "mana_sync/sync/changeset.h"
@@ -55,7 +55,6 @@ struct PushReport {
 
 // A correction as a change of no client: as it is sent, or stored where it does not fit (PROTOCOL
 // 5.6). `texts` keeps what the row points to, beside the correction.
-[[nodiscard]] ChangeRow correction_row(const Correction& correction,
-                                       std::deque<std::string>& texts);
+[[nodiscard]] ChangeRow correction_row(const Correction& correction, KeptTexts& texts);
 
 }  // namespace mana_sync::sync

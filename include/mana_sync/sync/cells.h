@@ -132,6 +132,8 @@ class CellOverlay {
   // nullopt: the cell is empty.
   [[nodiscard]] std::optional<Cell> find(const CellKey& key) const;
   void set(const CellKey& key, const Cell& cell) { changed_[key] = cell; }
+  // Makes room for that many more cells.
+  void reserve(size_t cells) { changed_.reserve(changed_.size() + cells); }
   // Moves what changed into `cells`, the table this was made over.
   void apply_to(CellTable& cells) &&;
 

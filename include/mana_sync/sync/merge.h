@@ -14,12 +14,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "mana_sync/base/kept_texts.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/uuid.h"
 #include "mana_sync/sync/cells.h"
@@ -88,7 +88,7 @@ struct Merged {
   std::vector<ChangeRow> rows;  // in stamp order
   std::vector<LostEdit> lost;
   std::vector<DisputedCell> disputed;  // distinct cells
-  std::deque<std::string> texts;
+  KeptTexts texts;
 };
 
 [[nodiscard]] Unknowns find_unknowns(const Changeset& changeset, const CellOverlay& cells);
