@@ -1,6 +1,7 @@
 #include "mana_sync/base/timestamp.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 namespace mana_sync {
@@ -72,35 +73,33 @@ class Reader {
   bool ok_ = true;
 };
 
-void append_digits(std::string& out, int64_t value, int digits) {
-  char buffer[20];
-  for (int i = digits; i-- > 0; value /= 10) buffer[i] = static_cast<char>('0' + value % 10);
-  out.append(buffer, static_cast<size_t>(digits));
-}
-
-void append_seconds(std::string& out, int64_t us) {
-  using namespace std::chrono;
-  const sys_time<microseconds> time{microseconds(us)};
-  const sys_days day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss clock(floor<seconds>(time) - day);
-  append_digits(out, int(date.year()), 4);
-  out += '-';
-  append_digits(out, unsigned(date.month()), 2);
-  out += '-';
-  append_digits(out, unsigned(date.day()), 2);
-  out += 'T';
-  append_digits(out, clock.hours().count(), 2);
-  out += ':';
-  append_digits(out, clock.minutes().count(), 2);
-  out += ':';
-  append_digits(out, clock.seconds().count(), 2);
-  out += '.';
+void put_digits(char* at, int64_t value, int digits) {
+  for (int i = digits; i-- > 0; value /= 10) at[i] = static_cast<char>('0' + value % 10);
 }
 
 // `divisor` > 0, rounding towards the past.
 constexpr int64_t floor_div(int64_t value, int64_t divisor) {
   return value / divisor - (value % divisor < 0 ? 1 : 0);
+}
+
+// `us` up to the second, and `digits` of `fraction` behind it.
+void append_time(std::string& out, int64_t us, int64_t fraction, int digits) {
+  using namespace std::chrono;
+  const sys_time<microseconds> time{microseconds(us)};
+  const sys_days day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<seconds>(time) - day);
+  std::array text = std::to_array("0000-00-00T00:00:00.000000");
+  put_digits(&text[0], int(date.year()), 4);
+  put_digits(&text[5], unsigned(date.month()), 2);
+  put_digits(&text[8], unsigned(date.day()), 2);
+  put_digits(&text[11], clock.hours().count(), 2);
+  put_digits(&text[14], clock.minutes().count(), 2);
+  put_digits(&text[17], clock.seconds().count(), 2);
+  put_digits(&text[20], fraction, digits);
+  const size_t size = 20 + static_cast<size_t>(digits);
+  text[size] = 'Z';
+  out.append(text.data(), size + 1);
 }
 
 }  // namespace
@@ -154,9 +153,7 @@ int64_t parse_cursor_us(std::string_view text) {
 }
 
 void append_time_ms(std::string& out, int64_t ms) {
-  append_seconds(out, ms * 1000);
-  append_digits(out, ms - floor_div(ms, 1000) * 1000, 3);
-  out += 'Z';
+  append_time(out, ms * 1000, ms - floor_div(ms, 1000) * 1000, 3);
 }
 
 std::string format_time_ms(int64_t ms) {
@@ -166,9 +163,7 @@ std::string format_time_ms(int64_t ms) {
 }
 
 void append_cursor_us(std::string& out, int64_t us) {
-  append_seconds(out, us);
-  append_digits(out, us - floor_div(us, kSecondUs) * kSecondUs, 6);
-  out += 'Z';
+  append_time(out, us, us - floor_div(us, kSecondUs) * kSecondUs, 6);
 }
 
 std::string format_cursor_us(int64_t us) {

@@ -4,11 +4,14 @@ namespace mana_sync {
 
 void append_uuid(std::string& out, const Uuid& id) {
   static constexpr char kHex[] = "0123456789abcdef";
+  std::array text = std::to_array("00000000-0000-0000-0000-000000000000");
+  char* at = text.data();
   for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += kHex[id[i] >> 4];
-    out += kHex[id[i] & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    *at++ = kHex[id[i] >> 4];
+    *at++ = kHex[id[i] & 15];
   }
+  out.append(text.data(), text.size() - 1);
 }
 
 Uuid UuidGenerator::next(int64_t stamp_us) {

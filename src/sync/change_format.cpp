@@ -11,9 +11,9 @@ void append_edit_time(std::string& out, int64_t ms) {
   out += "\"updatedAt\":\"";
   const size_t begin = out.size();
   append_time_ms(out, ms);
-  const std::string time = out.substr(begin);
+  const size_t size = out.size() - begin;
   out += "\",\"at\":\"";
-  out += time;
+  out.append(out, begin, size);
   out += '"';
 }
 
