@@ -89,6 +89,7 @@ std::optional<int64_t> data_time(const Value& data, std::string_view name) {
 // The edits of a changeset, change by change.
 class EditList {
  public:
+  EditList() { edits_.reserve(kReserved); }
   // What is added from now on is of another change.
   void begin_change() {
     first_ = edits_.size();
@@ -112,6 +113,7 @@ class EditList {
  private:
   // Up to so many are found by looking at each.
   static constexpr size_t kSearchedMax = 16;
+  static constexpr size_t kReserved = 4;
 
   // nullptr: the change has none of that field.
   [[nodiscard]] Edit* find(std::string_view field) {

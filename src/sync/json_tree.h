@@ -63,8 +63,6 @@ class JsonTree {
 
    private:
     [[nodiscard]] std::string_view raw_key() const;
-    // Whether its name says `name`, which has no escapes.
-    [[nodiscard]] bool is_named(std::string_view name) const;
     void find_members(std::span<const std::string_view> names,
                       std::span<std::optional<Value>> found) const;
 

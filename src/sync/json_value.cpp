@@ -46,19 +46,19 @@ std::optional<JsonTree::Value> JsonTree::Value::next() const {
   return Value(*tree_, node.end);
 }
 
-bool JsonTree::Value::is_named(std::string_view name) const {
-  if (!tree_->nodes_[index_].key_has_escapes) return raw_key() == name;
-  std::string unescaped;
-  append_unescaped(unescaped, raw_key());
-  return unescaped == name;
-}
-
 void JsonTree::Value::find_members(std::span<const std::string_view> names,
                                    std::span<std::optional<Value>> found) const {
   if (type() != Type::kObject) return;
+  std::string unescaped;
   for (std::optional<Value> child = first(); child; child = child->next()) {
+    std::string_view key = child->raw_key();
+    if (tree_->nodes_[child->index_].key_has_escapes) {
+      unescaped.clear();
+      append_unescaped(unescaped, key);
+      key = unescaped;
+    }
     for (size_t i = 0; i < names.size(); ++i) {
-      if (child->is_named(names[i])) found[i] = child;
+      if (key == names[i]) found[i] = child;
     }
   }
   for (std::optional<Value>& value : found) {

@@ -1,6 +1,7 @@
 #include "mana_sync/sync/merge.h"
 
 #include <absl/container/flat_hash_set.h>
+#include <absl/container/inlined_vector.h>
 
 #include <algorithm>
 #include <optional>
@@ -355,10 +356,10 @@ class Merger {
   absl::flat_hash_set<Hash128> inserts_seen_;
   absl::flat_hash_map<CellKey, size_t> disputed_;  // places in merged_.disputed
   size_t ordinal_ = 0;
-  std::optional<int64_t> stamp_;       // taken, and no row has it yet
-  int64_t receipt_ms_ = 0;             // of the change under way
-  std::vector<Candidate> candidates_;  // likewise
-  std::string text_;                   // scratch
+  std::optional<int64_t> stamp_;                  // taken, and no row has it yet
+  int64_t receipt_ms_ = 0;                        // of the change under way
+  absl::InlinedVector<Candidate, 4> candidates_;  // likewise
+  std::string text_;                              // scratch
   Merged merged_;
 };
 
