@@ -35,6 +35,20 @@ std::string data_to_find(const Change& insert) {
   return data;
 }
 
+// Moves what `push` stores to the end of its unit's rows.
+void add_rows(std::vector<ChangeRow>& unit_rows, WaitingPush& push) {
+  std::vector<ChangeRow> rows = std::exchange(push.merged.rows, {});
+  push.first_row = unit_rows.size();
+  push.rows = rows.size();
+  if (rows.empty()) return;
+  push.own = {rows.front().stamp_us, rows.back().stamp_us};
+  if (unit_rows.empty()) {
+    unit_rows = std::move(rows);
+  } else {
+    unit_rows.insert(unit_rows.end(), rows.begin(), rows.end());
+  }
+}
+
 // What a push takes until its outcome is known: its text as sent and as stored, and the changes.
 size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
   size_t bytes = 2 * body_bytes;
@@ -42,6 +56,19 @@ size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
     bytes += sizeof(Change) + sizeof(ChangeRow) + change.edits.size() * sizeof(Edit);
   }
   return bytes;
+}
+
+// What an answer to the push holds beside its report. Takes the client's id out of the changeset.
+PullRequest delta_for(StreamName stream, Changeset& changeset) {
+  PullRequest delta{.stream = std::move(stream),
+                    .tables = {},
+                    .since_us = changeset.since_us,
+                    .exclude_client = std::nullopt,
+                    .changes_max = limits::kPushDeltaChangesMax};
+  // Without an id nobody knows who is "another client": nothing that others may have written is
+  // left out (docs/PROTOCOL.md, pushes).
+  if (!changeset.client_id.empty()) delta.exclude_client = std::move(changeset.client_id);
+  return delta;
 }
 
 }  // namespace
@@ -84,7 +111,7 @@ void PushService::push(PushRequest request, AnswerCallback done) {
   if (!changeset) return done(std::unexpected(std::move(changeset.error())));
   if (request.client_id) changeset->client_id = std::move(*request.client_id);
   if (changeset->changes.empty()) {
-    return answer(request.stream, *changeset, {}, std::move(done));
+    return pulls_.pull(delta_for(std::move(request.stream), *changeset), std::move(done));
   }
   const size_t bytes = bytes_of(*changeset, body_bytes);
   if (!has_room(request.stream, bytes)) {
@@ -92,17 +119,18 @@ void PushService::push(PushRequest request, AnswerCallback done) {
     return done(fail(ErrorCode::kUnavailable, std::string(kTooBusy)));
   }
   auto push = std::make_unique<WaitingPush>();
+  push->stream = std::move(request.stream);
   push->changeset = std::move(*changeset);
   push->done = std::move(done);
   push->bytes = bytes;
-  enqueue(request.stream, std::move(push));
+  enqueue(std::move(push));
 }
 
-void PushService::enqueue(const StreamName& name, std::unique_ptr<WaitingPush> push) {
+void PushService::enqueue(std::unique_ptr<WaitingPush> push) {
   push->deadline_ns = clock_.steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
   ++waiting_;
   waiting_bytes_ += push->bytes;
-  Stream& stream = cache_.get(name);
+  Stream& stream = cache_.get(push->stream);
   cache_.count(stream.state == Stream::State::kReady);
   stream.queue.push_back(std::move(push));
   schedule(stream);
@@ -125,11 +153,12 @@ void PushService::schedule(Stream& stream) {
 void PushService::run() {
   // A step that needs nothing of the store schedules the next one.
   while (!scheduled_.empty()) {
-    const std::vector<Stream*> due = std::exchange(scheduled_, {});
-    for (Stream* stream : due) {
+    due_.swap(scheduled_);
+    for (Stream* stream : due_) {
       stream->scheduled = false;
       if (!stream->busy) advance(*stream);
     }
+    due_.clear();
   }
   waiting_gauge_.set(static_cast<int64_t>(waiting_));
 }
@@ -201,7 +230,7 @@ void PushService::merge_into(Stream& stream, UnitInFlight& unit,
                                                 ids_, options_, {.clamped = clamped_})
                                         : restate(*push, unit.overlay);
   probes::merge_done(push->changes(), push->merged.rows.size());
-  unit.unit.rows.insert(unit.unit.rows.end(), push->merged.rows.begin(), push->merged.rows.end());
+  add_rows(unit.unit.rows, *push);
   // From here on no cursor passes the unit, not even one for a pull that an answer to another push
   // sets off before the unit is handed to the store.
   if (!unit.unit.rows.empty()) stream.first_in_flight_us = unit.unit.rows.front().stamp_us;
@@ -280,12 +309,12 @@ void PushService::remember_rows(Stream& stream, const UnitInFlight& unit) {
   // longer receipt-timed, in the table and so here (PROTOCOL 5.8).
   for (const auto& push : unit.pushes) {
     if (push->restated.empty()) continue;
-    for (const ChangeRow& row : push->merged.rows) stream.apply(row);
+    for (const ChangeRow& row : unit.rows_of(*push)) stream.apply(row);
   }
 }
 
 void PushService::publish(const UnitInFlight& unit) {
-  for (const auto& push : unit.pushes) hub_.publish(*unit.unit.stream, push->merged.rows);
+  for (const auto& push : unit.pushes) hub_.publish(*unit.unit.stream, unit.rows_of(*push));
 }
 
 // Only the push that PostgreSQL refused is to fail: they are merged again, each for itself.
@@ -293,6 +322,7 @@ void PushService::retry_one_by_one(Stream& stream, UnitInFlight& unit) {
   for (auto push = unit.pushes.rbegin(); push != unit.pushes.rend(); ++push) {
     (*push)->alone = true;
     (*push)->merged = {};
+    (*push)->own = {};
     stream.queue.push_front(std::move(*push));
   }
 }
@@ -347,20 +377,18 @@ void PushService::answer_stored(Stream& stream, std::unique_ptr<WaitingPush> pus
     return push->done({});
   }
   std::vector<CellName> cells = cells_to_look_up(push->changeset, push->merged, stream.cells);
-  if (cells.empty()) return report(stream.name, std::move(push), {});
+  if (cells.empty()) return report(std::move(push), {});
   lookups_.add();
   LookupQuery query{
       .stream = stream.name, .cells = std::move(cells), .client_id = {}, .records = {}};
-  store_.lookup(std::move(query),
-                [this, name = stream.name, push = std::move(push)](Result<Lookup> found) mutable {
-                  // It is stored all the same: when the client repeats it, it is told.
-                  if (!found)
-                    return refuse(std::move(push), ErrorCode::kUnavailable, found.error().message);
-                  report(name, std::move(push), std::move(found->cells));
-                });
+  store_.lookup(std::move(query), [this, push = std::move(push)](Result<Lookup> found) mutable {
+    // It is stored all the same: when the client repeats it, it is told.
+    if (!found) return refuse(std::move(push), ErrorCode::kUnavailable, found.error().message);
+    report(std::move(push), std::move(found->cells));
+  });
 }
 
-void PushService::report(const StreamName& stream, std::unique_ptr<WaitingPush> push,
+void PushService::report(std::unique_ptr<WaitingPush> push,
                          std::vector<std::optional<StoredCell>> found) {
   const size_t bytes = push->bytes;
   PushReport report;
@@ -370,60 +398,55 @@ void PushService::report(const StreamName& stream, std::unique_ptr<WaitingPush> 
     conflicts_.add(static_cast<int64_t>(report.conflict_count));
     corrections_.add(static_cast<int64_t>(report.corrections.size()));
   }
-  if (!push->merged.rows.empty()) {
-    report.own = {push->merged.rows.front().stamp_us, push->merged.rows.back().stamp_us};
-  }
+  report.own = push->own;
   // It counts against the bounds until it is answered, now with what it is told as well.
   for (const Correction& correction : report.corrections) {
     for (const CorrectedCell& cell : correction.cells) push->bytes += cell.value.size();
   }
   push->bytes += report.conflicts.size();
   waiting_bytes_ += push->bytes - bytes;
-  answer(stream, push->changeset, std::move(report),
-         [this, bytes_told = push->bytes,
-          done = std::move(push->done)](Result<GatheredText> answered) mutable {
-           release(bytes_told);
-           done(std::move(answered));
-         });
+  answer(std::move(push), std::move(report));
 }
 
-void PushService::answer(const StreamName& stream, const Changeset& changeset, PushReport report,
-                         AnswerCallback done) {
-  PullRequest delta{.stream = stream,
-                    .tables = {},
-                    .since_us = changeset.since_us,
-                    .exclude_client = std::nullopt,
-                    .changes_max = limits::kPushDeltaChangesMax};
-  // Without an id nobody knows who is "another client": nothing that others may have written is
-  // left out (docs/PROTOCOL.md, pushes).
-  if (!changeset.client_id.empty()) delta.exclude_client = changeset.client_id;
+void PushService::answer(std::unique_ptr<WaitingPush> push, PushReport report) {
+  // Only of corrections something may be left over: then it must be known what stream it is for.
+  const bool needs_name = !report.corrections.empty();
+  PullRequest delta =
+      delta_for(needs_name ? push->stream : std::move(push->stream), push->changeset);
+  // What the push said is not needed any more, and the answer may have to wait for the store.
+  push->changeset = {};
+  push->merged = {};
   pulls_.answer_push(std::move(delta), std::move(report),
-                     [this, stream, done = std::move(done)](Result<Answered> answered) mutable {
-                       if (!answered) return done(std::unexpected(std::move(answered.error())));
-                       if (answered->left_over.empty()) return done(std::move(answered->body));
-                       store_left_over(stream, std::move(*answered), std::move(done));
+                     [this, push = std::move(push)](Result<Answered> answered) mutable {
+                       if (answered && !answered->left_over.empty()) {
+                         return store_left_over(std::move(push), std::move(*answered));
+                       }
+                       release(push->bytes);
+                       if (!answered) return push->done(std::unexpected(answered.error()));
+                       push->done(std::move(answered->body));
                      });
 }
 
 // Its stamps come after the answer's cursor: the pages that follow bring it (PROTOCOL 5.6).
-void PushService::store_left_over(const StreamName& stream, Answered answered,
-                                  AnswerCallback done) {
-  auto push = std::make_unique<WaitingPush>();
-  push->bytes = answered.body.size();
+void PushService::store_left_over(std::unique_ptr<WaitingPush> push, Answered answered) {
+  auto corrections = std::make_unique<WaitingPush>();
+  corrections->bytes = answered.body.size();
   for (const Correction& correction : answered.left_over) {
-    for (const CorrectedCell& cell : correction.cells) push->bytes += 2 * cell.value.size();
+    for (const CorrectedCell& cell : correction.cells) corrections->bytes += 2 * cell.value.size();
   }
-  if (!has_room(stream, push->bytes)) {
+  if (!has_room(push->stream, corrections->bytes)) {
     refused_.add();
-    return done(fail(ErrorCode::kUnavailable, std::string(kTooBusy)));
+    return refuse(std::move(push), ErrorCode::kUnavailable, kTooBusy);
   }
-  push->restated = std::move(answered.left_over);
-  push->done = [body = std::move(answered.body),
-                done = std::move(done)](Result<GatheredText> stored) mutable {
-    if (!stored) return done(std::unexpected(std::move(stored.error())));
-    done(std::move(body));
+  corrections->stream = std::move(push->stream);
+  corrections->restated = std::move(answered.left_over);
+  corrections->done = [this, body = std::move(answered.body),
+                       push = std::move(push)](Result<GatheredText> stored) mutable {
+    release(push->bytes);
+    if (!stored) return push->done(std::unexpected(std::move(stored.error())));
+    push->done(std::move(body));
   };
-  enqueue(stream, std::move(push));
+  enqueue(std::move(corrections));
 }
 
 void PushService::refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why) {

@@ -30,7 +30,7 @@ class PushService {
   [[nodiscard]] size_t waiting() const { return waiting_; }
 
  private:
-  void enqueue(const StreamName& name, std::unique_ptr<WaitingPush> push);
+  void enqueue(std::unique_ptr<WaitingPush> push);
   // What a stream does next. A step ends by making the stream busy, or by emptying its queue.
   void advance(Stream& stream);
   void start_load(Stream& stream);
@@ -51,11 +51,9 @@ class PushService {
 
   // The push is committed. What it disputes is looked up first, if need be; then it is answered.
   void answer_stored(Stream& stream, std::unique_ptr<WaitingPush> push);
-  void report(const StreamName& stream, std::unique_ptr<WaitingPush> push,
-              std::vector<std::optional<StoredCell>> found);
-  void answer(const StreamName& stream, const Changeset& changeset, PushReport report,
-              AnswerCallback done);
-  void store_left_over(const StreamName& stream, Answered answered, AnswerCallback done);
+  void report(std::unique_ptr<WaitingPush> push, std::vector<std::optional<StoredCell>> found);
+  void answer(std::unique_ptr<WaitingPush> push, PushReport report);
+  void store_left_over(std::unique_ptr<WaitingPush> push, Answered answered);
 
   void refuse(std::unique_ptr<WaitingPush> push, ErrorCode code, std::string_view why);
   void refuse_all_of(UnitInFlight& unit, std::string_view why);
@@ -80,6 +78,7 @@ class PushService {
   JsonTree scratch_;
   UuidGenerator ids_;
   std::vector<Stream*> scheduled_;
+  std::vector<Stream*> due_;  // what run() has taken from there
   // Pushes that wait or are under way.
   size_t waiting_ = 0;
   size_t waiting_bytes_ = 0;

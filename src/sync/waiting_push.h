@@ -1,7 +1,10 @@
 // A push on its way through its stream, and the unit that it is committed in.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "mana_sync/sync/engine.h"
@@ -12,6 +15,7 @@ namespace mana_sync::sync {
 
 // A client's push, or the server's own of corrections that no answer had room for (PROTOCOL 5.6).
 struct WaitingPush {
+  StreamName stream;
   Changeset changeset;
   std::vector<Correction> restated;  // in place of a changeset
   AnswerCallback done;
@@ -22,7 +26,11 @@ struct WaitingPush {
   // It was in a unit of several that PostgreSQL refused: now it goes alone.
   bool alone = false;
   MergeFacts facts;
-  Merged merged;
+  Merged merged;   // without its rows, which are the unit's
+  StampRange own;  // of its rows
+  // Where they stand in the unit.
+  size_t first_row = 0;
+  size_t rows = 0;
 
   [[nodiscard]] size_t changes() const { return changeset.changes.size() + restated.size(); }
 };
@@ -31,9 +39,13 @@ struct WaitingPush {
 struct UnitInFlight {
   explicit UnitInFlight(const CellTable& cells) : overlay(cells) {}
   CellOverlay overlay;
-  std::vector<std::unique_ptr<WaitingPush>> pushes;
+  absl::InlinedVector<std::unique_ptr<WaitingPush>, 1> pushes;
   size_t bytes = 0;  // of all its pushes
   CommitUnit unit;
+
+  [[nodiscard]] std::span<const ChangeRow> rows_of(const WaitingPush& push) const {
+    return std::span(unit.rows).subspan(push.first_row, push.rows);
+  }
 };
 
 }  // namespace mana_sync::sync
