@@ -84,6 +84,7 @@ void Connection::queue(std::string head, GatheredText body) {
   if (body.size() <= kCopiedBodyBytesMax) {
     body.for_each([&](std::string_view own) { head += own; },
                   [&](const SharedBytes& shared) { head += shared.bytes; });
+    if (context_.options.texts != nullptr) context_.options.texts->give(std::move(body.own()));
     return socket_->send(std::move(head));
   }
   socket_->send(std::move(head));

@@ -103,7 +103,8 @@ class Worker final : public App, private store::StoreEvents {
                                        .port = config_.port,
                                        .body_bytes_max = config_.body_bytes_max,
                                        .connections_max = config_.connections_max,
-                                       .cors = config_.cors});
+                                       .cors = config_.cors,
+                                       .texts = &engine_->texts()});
     if (!server) return std::unexpected(server.error());
     http_ = std::move(*server);
     log_.info("listening", {{"address", config_.listen_address}, {"port", http_->port()}});

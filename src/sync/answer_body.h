@@ -1,6 +1,10 @@
 // The body of a 200 to a push or a pull (PROTOCOL §2, §3), piece by piece.
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "mana_sync/base/gathered_text.h"
 #include "mana_sync/sync/change_tail.h"
 #include "mana_sync/sync/store_port.h"
@@ -12,6 +16,9 @@ void append_run(GatheredText& out, SharedBytes run);
 
 class AnswerBody {
  public:
+  // `text`: empty, to be written to.
+  explicit AnswerBody(std::string text) : text_(std::move(text += kBegin)) {}
+
   static constexpr bool kByTable = false;  // which runs of the tail it takes
 
   void add(const ChangeRow& row);
@@ -43,7 +50,7 @@ class AnswerBody {
 
   void separate();
 
-  GatheredText text_{std::string(kBegin)};
+  GatheredText text_;
   std::string corrections_;
   size_t count_ = 0;  // without corrections
 };

@@ -114,10 +114,12 @@ size_t add_rows(Body& body, std::span<const ChangeRow> rows, size_t changes_max,
 
 }  // namespace
 
-PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics)
+PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, TextPool& texts,
+                         Metrics& metrics)
     : store_(store),
       cache_(cache),
       stamps_(stamps),
+      texts_(texts),
       from_memory_(metrics.counter("mana_sync_answers_total", "Answers by where they came from",
                                    "from=\"memory\"")),
       from_store_(metrics.counter("mana_sync_answers_total", "Answers by where they came from",
@@ -145,6 +147,15 @@ int64_t PullService::settled_us(const Stream* stream) {
   return stamps_.cursor();
 }
 
+template <>
+AnswerBody PullService::begin_body<AnswerBody>() {
+  return AnswerBody(texts_.take());
+}
+template <>
+PageBody PullService::begin_body<PageBody>() {
+  return {};
+}
+
 template <class Body, class Done>
 void PullService::serve(PullRequest request, PushReport report, Done done) {
   Stream* stream = cache_.find(request.stream);
@@ -162,7 +173,7 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
   Delta delta{std::min(request.since_us, settled), settled, false, request.exclude_client};
   if (stream != nullptr) {
-    Body body;
+    Body body = begin_body<Body>();
     if (from_memory(request, *stream, report, body, delta)) {
       from_memory_.add();
       cache_.count(true);
@@ -175,7 +186,7 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   }
   from_store_.add();
   cache_.count(false);
-  read_from_store<Body>(std::move(request), std::move(delta), std::move(report), std::move(done));
+  read_from_store<Body>(std::move(request), delta, std::move(report), std::move(done));
 }
 
 template <class Body, class Done>
@@ -186,25 +197,27 @@ void PullService::read_from_store(PullRequest request, Delta delta, PushReport r
                   .tables = std::move(request.tables),
                   .after_us = delta.since_us,
                   .up_to_us = delta.synced_until_us,
-                  .exclude_client = std::move(request.exclude_client),
+                  .exclude_client = request.exclude_client,
                   .changes_max = changes_max,
                   .bytes_max = bytes_max};
-  store_.read_page(std::move(query), [delta = std::move(delta), changes_max, bytes_max,
-                                      report = std::move(report),
-                                      done = std::move(done)](Result<Page> page) mutable {
-    if (!page) return done(std::unexpected(std::move(page.error())));
-    Body body;
-    const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
-    const bool all_taken = taken == page->rows.size();
-    delta.has_more = page->has_more || !all_taken;
-    // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
-    if (!all_taken) {
-      delta.synced_until_us = page->rows[taken - 1].stamp_us;
-    } else if (page->has_more) {
-      delta.synced_until_us = page->scanned_up_to_us;
-    }
-    done(finish(std::move(body), delta, report));
-  });
+  store_.read_page(
+      std::move(query),
+      [this, delta, changes_max, bytes_max, exclude_client = std::move(request.exclude_client),
+       report = std::move(report), done = std::move(done)](Result<Page> page) mutable {
+        if (!page) return done(std::unexpected(std::move(page.error())));
+        delta.exclude_client = exclude_client;
+        Body body = begin_body<Body>();
+        const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
+        const bool all_taken = taken == page->rows.size();
+        delta.has_more = page->has_more || !all_taken;
+        // Without a change in it, a page with more behind it still moves the cursor (PROTOCOL 3.2).
+        if (!all_taken) {
+          delta.synced_until_us = page->rows[taken - 1].stamp_us;
+        } else if (page->has_more) {
+          delta.synced_until_us = page->scanned_up_to_us;
+        }
+        done(finish(std::move(body), delta, report));
+      });
 }
 
 template <class Body>

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
+#include "mana_sync/base/text_pool.h"
 #include "mana_sync/sync/engine.h"
 #include "push_report.h"
 
@@ -21,7 +23,9 @@ using AnsweredCallback = std::move_only_function<void(Result<Answered>)>;
 // One thread.
 class PullService {
  public:
-  PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics);
+  // Answers are made in texts of `texts`.
+  PullService(StorePort& store, StreamCache& cache, Stamps& stamps, TextPool& texts,
+              Metrics& metrics);
 
   // Answers with the stream's changes after the cursor (PROTOCOL §3). Where there can be nothing
   // new before the unit in flight is settled, it waits for that.
@@ -38,11 +42,13 @@ class PullService {
     // stamp.
     int64_t synced_until_us;
     bool has_more;
-    std::optional<std::string> exclude_client;
+    std::optional<std::string_view> exclude_client;  // the request's
   };
 
  private:
   // `Body`: what an answer is made of, AnswerBody or PageBody.
+  template <class Body>
+  [[nodiscard]] Body begin_body();
   template <class Body, class Done>
   void serve(PullRequest request, PushReport report, Done done);
   template <class Body, class Done>
@@ -56,6 +62,7 @@ class PullService {
   StorePort& store_;
   StreamCache& cache_;
   Stamps& stamps_;
+  TextPool& texts_;
   Counter& from_memory_;
   Counter& from_store_;
 };

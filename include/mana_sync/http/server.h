@@ -10,6 +10,7 @@
 
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/slot_map.h"
+#include "mana_sync/base/text_pool.h"
 #include "mana_sync/http/cors.h"
 #include "mana_sync/http/message.h"
 #include "mana_sync/http/streamed_response.h"
@@ -72,6 +73,9 @@ struct ServerOptions {
   // Request bodies in memory, of all connections together; beyond: 503.
   size_t bodies_bytes_max = limits::kBodiesBytesMax;
   CorsPolicy cors;
+  // Takes the texts of bodies that were copied behind their head; must outlive the server. nullptr:
+  // they are freed.
+  TextPool* texts = nullptr;
 };
 
 // REQUIRES: destroyed only after drained() is true, or with the loop stopped for good.
