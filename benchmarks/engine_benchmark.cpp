@@ -6,11 +6,11 @@
 
 #include "allocation_counter.h"
 #include "cpu_time.h"
-#include "empty_store.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/sync/engine.h"
 #include "samples.h"
+#include "support/empty_store.h"
 
 namespace mana_sync::sync {
 namespace {
@@ -35,6 +35,7 @@ class EngineBenchmark : public benchmark::Fixture {
   void take(Result<GatheredText> answer) {
     failed_ |= !answer;
     last_bytes_ = answer ? answer->size() : 0;
+    if (answer) engine_.texts().give(std::move(answer->own()));
   }
 
   const StreamName stream_{std::string(samples::kUserId), std::string(samples::kAppId)};

@@ -6,13 +6,13 @@
 #include <string>
 
 #include "auth/signing.h"
-#include "empty_store.h"
 #include "gateway.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/log.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/http/server.h"
 #include "mana_sync/net/loop.h"
+#include "support/empty_store.h"
 
 namespace mana_sync::server {
 

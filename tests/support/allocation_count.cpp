@@ -1,5 +1,6 @@
 #include "support/allocation_count.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
@@ -17,10 +18,23 @@ void* operator new(size_t bytes) {
   if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
   throw std::bad_alloc();
 }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  ++count;
+  void* memory = nullptr;
+  const size_t aligned_to = std::max(static_cast<size_t>(alignment), sizeof(void*));
+  if (::posix_memalign(&memory, aligned_to, bytes == 0 ? 1 : bytes) == 0) return memory;
+  throw std::bad_alloc();
+}
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
 void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
 #endif
