@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import {after} from 'node:test';
 import {setTimeout as pause} from 'node:timers/promises';
 
+import {dice} from './support/dice.mjs';
 import {EventStream} from './support/events.mjs';
 import {assertOnceEach, Writer} from './support/follow.mjs';
 import {Server} from './support/server.mjs';
@@ -13,16 +14,6 @@ const seconds = Number(process.env.MANA_SYNC_TEST_FOLLOW_SECONDS ?? 20);
 const seed = Number(process.env.MANA_SYNC_TEST_SEED ?? 1);
 const server = await Server.start();
 after(() => server.stop());
-
-// The same numbers from 0 to 1 for the same seed (mulberry32).
-function dice(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 // Follows from its last event, over as many connections as it takes. Each is cut after a random
 // time, or in the middle of a random number of bytes.

@@ -4,8 +4,10 @@ import http from 'node:http';
 
 import {fresh} from './wait.mjs';
 
-// One connection a request: no answer depends on what an earlier one left behind.
-export function request({port, method = 'GET', path, headers = {}, body, agent = false}) {
+// One connection a request: no answer depends on what an earlier one left behind. After `timeoutMs`
+// of silence it is given up.
+export function request(
+    {port, method = 'GET', path, headers = {}, body, agent = false, timeoutMs = 0}) {
   return new Promise((resolve, reject) => {
     const message = http.request({host: '127.0.0.1', port, method, path, headers, agent});
     message.on('response', (response) => {
@@ -19,20 +21,22 @@ export function request({port, method = 'GET', path, headers = {}, body, agent =
                          }));
     });
     message.on('error', reject);
+    message.setTimeout(timeoutMs, () => message.destroy(new Error('no answer in time')));
     message.end(body);
   });
 }
 
 export class Client {
-  constructor(server, {user, app = 'app', id = fresh('client'), token} = {}) {
-    Object.assign(this, {server, user, app, id, token: token ?? server.token(user)});
+  // `timeoutMs`: as of request().
+  constructor(server, {user, app = 'app', id = fresh('client'), token, timeoutMs} = {}) {
+    Object.assign(this, {server, user, app, id, timeoutMs, token: token ?? server.token(user)});
     this.agent = new http.Agent({keepAlive: true, maxSockets: 1});
   }
 
   // Another client; of the same user and app, unless told otherwise.
   other(options = {}) {
-    const {server, user, app} = this;
-    return new Client(server, {user, app, ...options});
+    const {server, user, app, timeoutMs} = this;
+    return new Client(server, {user, app, timeoutMs, ...options});
   }
 
   headers(more = {}) {
@@ -52,7 +56,8 @@ export class Client {
       path: this.path,
       headers: this.headers({'Content-Length': bytes.length, ...headers}),
       body: bytes,
-      agent: this.agent
+      agent: this.agent,
+      timeoutMs: this.timeoutMs
     });
     return withJson(answer);
   }
@@ -79,7 +84,8 @@ export class Client {
       port: this.server.port,
       path: `${this.path}/pull?${query}`,
       headers: this.headers(),
-      agent: this.agent
+      agent: this.agent,
+      timeoutMs: this.timeoutMs
     }));
   }
 

@@ -1,6 +1,6 @@
 // Databases for servers under test, in a private cluster.
 import {execFile, execFileSync} from 'node:child_process';
-import {mkdtempSync} from 'node:fs';
+import {mkdtempSync, readdirSync, readFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -19,16 +19,57 @@ export class Cluster {
     this.start();
   }
 
-  start() { this.url = execFileSync(tool, ['start', this.directory], {encoding: 'utf8'}).trim(); }
+  start() { this.url = this.#tool('start'); }
+
+  // As start(), while other things go on.
+  async startAgain() { await run(tool, ['start', this.directory]); }
 
   // Ends it as a power cut would.
-  kill() { execFileSync(tool, ['kill', this.directory]); }
+  kill() { this.#tool('kill'); }
+
+  // Ends it at once, but in order (`pg_ctl stop -m fast`).
+  async stop() { await run(tool, ['stop', this.directory]); }
+
+  // Stops all its processes where they stand, until thaw().
+  freeze() {
+    const postmaster = Number(this.#tool('pid'));
+    this.frozen = [postmaster];
+    process.kill(postmaster, 'SIGSTOP');
+    for (const child of childrenOf(postmaster)) {
+      process.kill(child, 'SIGSTOP');
+      this.frozen.push(child);
+    }
+  }
+
+  thaw() {
+    for (const pid of (this.frozen ?? []).reverse()) process.kill(pid, 'SIGCONT');
+    this.frozen = undefined;
+  }
 
   remove() {
     if (this.removed) return;
     this.removed = true;
-    execFileSync(tool, ['remove', this.directory]);
+    this.thaw();
+    this.#tool('remove');
   }
+
+  #tool(verb) { return execFileSync(tool, [verb, this.directory], {encoding: 'utf8'}).trim(); }
+}
+
+// The processes whose parent is `parent`.
+function childrenOf(parent) {
+  const parentOf = (pid) => {
+    try {
+      // What stands behind the name, which may hold anything, is: state, parent, …
+      return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1]);
+    } catch {
+      return undefined;  // it has ended meanwhile
+    }
+  };
+  return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => parentOf(pid) === parent);
 }
 
 let shared;
