@@ -1,6 +1,6 @@
 // Databases for servers under test, in a private cluster.
 import {execFile, execFileSync} from 'node:child_process';
-import {mkdtempSync, readdirSync, readFileSync} from 'node:fs';
+import {mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -11,10 +11,10 @@ import {fresh} from './wait.mjs';
 const run = promisify(execFile);
 const tool = fileURLToPath(new URL('../../../tools/private-postgres', import.meta.url));
 
-// A cluster of the test's own, for what must stop or kill it.
+// A cluster of the test's own, for what must stop or kill it; in a new directory below `parent`.
 export class Cluster {
-  constructor() {
-    this.directory = mkdtempSync(path.join(os.tmpdir(), 'mana-sync-test-'));
+  constructor({parent = os.tmpdir()} = {}) {
+    this.directory = mkdtempSync(path.join(parent, 'mana-sync-test-'));
     process.on('exit', () => this.remove());
     this.start();
   }
@@ -29,6 +29,14 @@ export class Cluster {
 
   // Ends it at once, but in order (`pg_ctl stop -m fast`).
   async stop() { await run(tool, ['stop', this.directory]); }
+
+  get isRunning() {
+    try {
+      return this.#tool('pid') !== '';
+    } catch {
+      return false;
+    }
+  }
 
   // Stops all its processes where they stand, until thaw().
   freeze() {
@@ -46,6 +54,16 @@ export class Cluster {
     this.frozen = undefined;
   }
 
+  // Has its write-ahead log in a directory of its owner from now on. It is restarted.
+  moveLog(directory) {
+    this.#tool('stop');
+    const log = path.join(this.directory, 'data/pg_wal');
+    execFileSync('cp', ['-a', `${log}/.`, directory]);
+    rmSync(log, {recursive: true});
+    symlinkSync(directory, log);
+    this.start();
+  }
+
   remove() {
     if (this.removed) return;
     this.removed = true;
@@ -53,7 +71,9 @@ export class Cluster {
     this.#tool('remove');
   }
 
-  #tool(verb) { return execFileSync(tool, [verb, this.directory], {encoding: 'utf8'}).trim(); }
+  #tool(verb) {
+    return execFileSync(tool, [verb, this.directory], {encoding: 'utf8', stdio: 'pipe'}).trim();
+  }
 }
 
 // The processes whose parent is `parent`.
@@ -76,10 +96,10 @@ let shared;
 // The cluster that tools/test started, or, where a file is run alone, one for that file.
 const sharedUrl = () => process.env.MANA_SYNC_TEST_DATABASE ?? (shared ??= new Cluster()).url;
 
-// A new, empty database.
-export async function freshDatabase(clusterUrl = sharedUrl()) {
+// A new, empty database. `options`: of CREATE DATABASE.
+export async function freshDatabase(clusterUrl = sharedUrl(), options = '') {
   const name = fresh('test').replaceAll('-', '_');
-  await new Database(clusterUrl).run(`CREATE DATABASE ${name}`);
+  await new Database(clusterUrl).run(`CREATE DATABASE ${name} ${options}`);
   const url = new URL(clusterUrl);
   url.pathname = `/${name}`;
   return new Database(url.href);
@@ -87,6 +107,8 @@ export async function freshDatabase(clusterUrl = sharedUrl()) {
 
 export class Database {
   constructor(url) { this.url = url; }
+
+  get name() { return new URL(this.url).pathname.slice(1); }
 
   // Runs a statement; what psql prints, unaligned.
   async run(sql) {
