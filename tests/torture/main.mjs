@@ -2,6 +2,8 @@
 // anything was lost, doubled, or went back.
 import {torture} from './torture.mjs';
 
+// What was started is ended at 'exit'.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const rounds = Number(process.env.ROUNDS ?? 50);
 console.log(`torture: ${rounds} rounds, seed ${seed} (SEED=${seed} repeats its schedule)`);
