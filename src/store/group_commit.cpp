@@ -21,6 +21,8 @@ using sync::CommitOutcome;
 
 namespace {
 
+constexpr std::string_view kTakenOver = "another process has taken over";
+
 // A unit may have more rows than a batch gathers.
 constexpr std::array<int64_t, 14> kBatchBounds = {1,   2,   4,   8,     16,    32,    64,
                                                   128, 256, 512, 1'024, 2'048, 4'096, 16'384};
@@ -163,7 +165,8 @@ void GroupCommit::on_answer(Lane& lane, const std::shared_ptr<Batch>& batch, con
     case Answer::Kind::kDone: {
       const PgResult& held = answer.results.back();
       if (held.rows() == 1 && held.boolean(0, 0)) return on_committed(lane, *batch);
-      // The epoch rose meanwhile: nothing was stored, and by the next try we know whose it is.
+      // The epoch rose meanwhile: nothing was stored. Until the lease knows who raised it, wait.
+      if (lease_.is_waiting()) return give_up(batch->units, kTakenOver);
       return retry_later(lane, *batch);
     }
     case Answer::Kind::kFailed:
@@ -237,7 +240,7 @@ void GroupCommit::fail_stale_units(Batch& batch) {
   std::vector<Unit> stale(std::move_iterator(first_stale.begin()),
                           std::move_iterator(first_stale.end()));
   batch.units.erase(first_stale.begin(), first_stale.end());
-  give_up(stale, "another process has taken over");
+  give_up(stale, kTakenOver);
 }
 
 void GroupCommit::schedule_expiry() {

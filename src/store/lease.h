@@ -47,6 +47,9 @@ class Lease {
   [[nodiscard]] bool is_connected() const { return connection_.is_up(); }
   // The session holds the writer lock, and the epoch in the database is ours.
   [[nodiscard]] bool is_held() const { return step_ == Step::kHeld; }
+  // The writer lock was asked for last and somebody else held it: another process, or, for a
+  // moment, this one's last session.
+  [[nodiscard]] bool is_waiting() const { return waiting_since_ns_.has_value(); }
   // Another process holds the writer lock, as far as can be told.
   [[nodiscard]] bool is_standby() const;
   [[nodiscard]] const Term& term() const { return term_; }

@@ -148,6 +148,24 @@ TEST_F(LeaseTest, AnotherHolderMeanwhile_OldUnitsAreNeverStored) {
   EXPECT_EQ(process.commit(next), CommitOutcome::kCommitted);
 }
 
+TEST_F(LeaseTest, TakenOver_UnitsFailAtOnceAndNotAtTheirDeadline) {
+  StoreProcess first(url);
+  first.wait_ready();
+  StoreProcess second(url);
+  second.run_until([&] { return second.has_logged("lease_waiting"); });
+  exec(
+      "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
+      "database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+  second.wait_ready();
+
+  TestUnit unit(kStream);
+  unit.add(first.clock.wall_us(), "late");
+  const int64_t begin_ns = first.clock.steady_ns();
+  EXPECT_EQ(first.commit(unit), CommitOutcome::kFailed);
+  EXPECT_LT(first.clock.steady_ns() - begin_ns, limits::kRequestDeadlineMs * 1'000'000);
+  EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "0");
+}
+
 // The batch of a process that is gone may still be at work in PostgreSQL: it must not be stored
 // below cursors that its successor hands out.
 TEST_F(LeaseTest, TakeOver_EndsBatchesStillUnderWay) {
