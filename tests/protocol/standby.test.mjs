@@ -7,19 +7,11 @@ import {at, beginning, insert} from './support/client.mjs';
 import {EventStream} from './support/events.mjs';
 import {Server} from './support/server.mjs';
 import {Socket} from './support/socket.mjs';
-import {test, until} from './support/wait.mjs';
+import {test} from './support/wait.mjs';
 
 const first = await Server.start();
-const standby = await Server.start({database: first.database, ready: false});
+const standby = await Server.start({beside: first, ready: false});
 after(() => Promise.all([first.stop(), standby.stop()]));
-// Both take the same tokens.
-standby.key = first.key;
-standby.jwks.write(first.key);
-await standby.restart({ready: false});
-
-const statusOf = async (server) => JSON.parse((await server.get('/health')).text).status;
-const says = (server, status) =>
-    until(`/health says ${status}`, async () => await statusOf(server) === status);
 
 // What a client of `server` is answered that would follow, be told, or pull.
 async function refusals(server, client) {
@@ -33,7 +25,7 @@ async function refusals(server, client) {
 }
 
 test('8.1, 9.5 a standby says so, and serves nobody', async () => {
-  await says(standby, 'standby');
+  await standby.says('standby');
   const health = await standby.get('/health');
   assert.equal(health.status, 503);
   assert.equal(JSON.parse(health.text).database, 'up');
@@ -59,7 +51,7 @@ test('6.2, 10.1 after a take-over nobody stays with the one that serves no more'
   assert.equal((await socket.closed()).code, 1012);
   await events.end();
   assert.deepEqual(events.ids, ['before']);
-  await says(first, 'standby');
+  await first.says('standby');
   assert.deepEqual(await refusals(first, client), [503, 503, 503, 503]);
 
   const moved = standby.client({user: client.user, id: other.id});

@@ -26,15 +26,14 @@ export class Site {
     const url = new URL(this.database.url);
     const link = await Proxy.to(Number(url.port));
     url.port = link.port;
-    const [first] = this.servers;
     const server = await Server.start({
       database: this.database,
+      beside: this.servers[0],
       ready: false,
       env: {
         DATABASE_URL: url.href,
         // Small enough for streams to be forgotten.
-        MANA_SYNC_CACHE_BYTES: String(1 << 20),
-        ...(first ? {JWKS_URL: first.jwks.url} : {})
+        MANA_SYNC_CACHE_BYTES: String(1 << 20)
       }
     });
     this.servers.push(server);

@@ -69,13 +69,14 @@ export class Process {
 export class Server {
   // `env`: variables beside, or in place of, those that every server here gets.
   // `ready: false` returns as soon as it listens, whatever /health says.
+  // `beside`: another server, whose database and issuer it shares.
   // `wrapper`: as of Process.
-  static async start({env = {}, database, ready = true, wrapper = []} = {}) {
+  static async start({env = {}, database, beside, ready = true, wrapper = []} = {}) {
     const server = new Server();
     server.wrapper = wrapper;
-    server.database = database ?? await freshDatabase();
-    server.key = new Key('test-key');
-    server.jwks = new JwksFile(server.key);
+    server.database = database ?? beside?.database ?? await freshDatabase();
+    server.key = beside?.key ?? new Key('test-key');
+    server.jwks = beside?.jwks ?? new JwksFile(server.key);
     server.env = {
       DATABASE_URL: server.database.url,
       JWKS_URL: server.jwks.url,
@@ -111,6 +112,18 @@ export class Server {
     if (this.env.JWKS_URL !== this.jwks.url) return;
     const headers = {Authorization: `Bearer ${this.token('ready')}`};
     await says('/sync/app/pull', (status) => status !== 503, headers);
+  }
+
+  // As a client sees it: 'ok', 'degraded', 'standby'; undefined if it does not answer.
+  async status() {
+    const answer = await this.request({path: '/health', timeoutMs: 1000}).catch(() => undefined);
+    return answer && JSON.parse(answer.text).status;
+  }
+
+  says(status, options) {
+    return until(
+        `/health says ${status}`, async () => await this.status() === status,
+        {everyMs: 5, ...options});
   }
 
   // A graceful end, which must be clean: under AddressSanitizer a leak is not.
