@@ -52,11 +52,35 @@ void Lease::on_lock(const Answer& answer) {
       waiting_since_ns_ = loop_.now_ns();
     }
     events_.on_change();
-    return retry_later();
+    return look_at_holder();
   }
   waiting_since_ns_.reset();
   step_ = Step::kMigrating;
   migrations_.run([this](const Result<void>& result) { on_migrated(result); });
+}
+
+// A holder that was frozen, or cut off from PostgreSQL, keeps its session and the lock with it. Its
+// renewals are seen from here: without any, the session is ended. Should it wake, it finds itself
+// succeeded like any other.
+void Lease::look_at_holder() {
+  const std::array calls{Call{&statements::writer_idle_since(), {}}};
+  connection_.submit(calls, [this](const Answer& answer) { on_holder(answer); });
+}
+
+void Lease::on_holder(const Answer& answer) {
+  if (step_ != Step::kLocking || answer.kind == Answer::Kind::kLost) return;
+  const std::string idle_since(is_row(answer) ? answer.results[0].text(0, 0) : "");
+  const bool has_moved = idle_since.empty() || idle_since != holder_idle_since_;
+  holder_idle_looks_ = has_moved ? 0 : holder_idle_looks_ + 1;
+  holder_idle_since_ = idle_since;
+  if (holder_idle_looks_ >= limits::kLeaseIdleLooksMax) {
+    loop_.log().warn("lease_holder_silent", {{"session", idle_since}});
+    Params params;
+    params.add_text(idle_since);
+    const std::array calls{Call{&statements::end_writer_idle_since(), std::move(params)}};
+    connection_.submit(calls, [](const Answer&) {});
+  }
+  retry_later();
 }
 
 void Lease::on_migrated(const Result<void>& result) {

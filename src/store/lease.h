@@ -68,6 +68,8 @@ class Lease {
 
   void take_lock();
   void on_lock(const Answer& answer);
+  void look_at_holder();
+  void on_holder(const Answer& answer);
   void on_migrated(const Result<void>& result);
   void release_lock();
   void on_row(const Answer& answer);
@@ -96,6 +98,8 @@ class Lease {
   int64_t high_water_us_ = 0;
   int64_t last_stamp_us_ = 0;
   std::optional<int64_t> waiting_since_ns_;  // for the lock, which somebody else holds
+  std::string holder_idle_since_;            // statements::writer_idle_since(), as seen last
+  int holder_idle_looks_ = 0;                // how often it has been just that
   std::string migration_error_;
   bool renewal_unanswered_ = false;
   int64_t renewal_sent_ns_ = 0;

@@ -5,13 +5,23 @@
 namespace mana_sync::store::statements {
 namespace {
 
-std::string batch_lock_filter() {
+// Rows of pg_locks that say who holds this advisory lock.
+std::string held(int64_t lock) {
   return fmt::format(R"(
   locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (classid::bigint << 32 | objid::bigint) = {})",
-                     kBatchLock);
+                     lock);
 }
+
+// The session that holds the writer lock and waits for what it is told next, since a given moment.
+std::string idle_writer() {
+  return fmt::format(R"(
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE usename = current_user AND state = 'idle' AND {})",
+                     held(kWriterLock));
+}
+constexpr std::string_view kSessionAndMoment = "pid || ' since ' || state_change";
 
 }  // namespace
 
@@ -62,6 +72,19 @@ const Statement& release_writer_lock() {
   return statement;
 }
 
+const Statement& writer_idle_since() {
+  static const Statement statement{"",
+                                   fmt::format("SELECT {} {}", kSessionAndMoment, idle_writer())};
+  return statement;
+}
+
+const Statement& end_writer_idle_since() {
+  static const Statement statement{
+      "", fmt::format("SELECT count(pg_terminate_backend(pid)) {} AND {} = $1::text", idle_writer(),
+                      kSessionAndMoment)};
+  return statement;
+}
+
 const Statement& read_lease() {
   static const Statement statement{"",
                                    "SELECT epoch, high_water_us FROM mana_sync_lease WHERE id = 1"};
@@ -70,7 +93,7 @@ const Statement& read_lease() {
 
 const Statement& batch_holders() {
   static const Statement statement{
-      "", fmt::format("SELECT virtualtransaction FROM pg_locks WHERE {}", batch_lock_filter())};
+      "", fmt::format("SELECT virtualtransaction FROM pg_locks WHERE {}", held(kBatchLock))};
   return statement;
 }
 
@@ -78,7 +101,7 @@ const Statement& end_batch_holders() {
   static const Statement statement{"", fmt::format(R"(
 SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE usename = current_user AND {})",
-                                                   batch_lock_filter())};
+                                                   held(kBatchLock))};
   return statement;
 }
 

@@ -84,6 +84,10 @@ enum CellColumn : int {
 // --- Lease (ARCHITECTURE §5).
 [[nodiscard]] const Statement& try_writer_lock();
 [[nodiscard]] const Statement& release_writer_lock();
+// One text, which session of our role holds the lock idly and since when; no row if none does. Then
+// $1 such a text: ends that session, if it still stands so.
+[[nodiscard]] const Statement& writer_idle_since();
+[[nodiscard]] const Statement& end_writer_idle_since();
 [[nodiscard]] const Statement& read_lease();  // epoch, high_water_us
 // The virtual transactions that hold the batch lock now, one text each.
 [[nodiscard]] const Statement& batch_holders();

@@ -198,6 +198,9 @@ inline constexpr int64_t kLeaseRenewIntervalMs = 2'000;
 inline constexpr int64_t kLeaseRetryIntervalMs = 500;  // while another process holds it
 // A process that held the lease may find its own last session still there; then it is no standby.
 inline constexpr int64_t kStandbyAfterMs = 2'000;
+// How often a standby finds the holder's session where it was, without a renewal, before it ends
+// it. (Looks are counted, and not time: while PostgreSQL stands still nobody can renew.)
+inline constexpr int kLeaseIdleLooksMax = 12;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
 
 // --- Shutdown ---
@@ -218,6 +221,8 @@ static_assert((kReceiveBufferCount & (kReceiveBufferCount - 1)) == 0);
 static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
+static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >= 3 * kLeaseRenewIntervalMs,
+              "a lease is left to a holder that misses two renewals");
 static_assert(kConflictsBytesMax < kAnswerBytesMax);
 static_assert(kPushDeltaChangesMax < kPageScanRowsMax);
 static_assert(kPageScanRowsMax < kTiedRowsMax);

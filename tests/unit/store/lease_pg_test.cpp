@@ -148,6 +148,53 @@ TEST_F(LeaseTest, AnotherHolderMeanwhile_OldUnitsAreNeverStored) {
   EXPECT_EQ(process.commit(next), CommitOutcome::kCommitted);
 }
 
+// Lets a standby look once at the session that holds the lease.
+void look_at_holder(StoreProcess& standby, const std::string& url) {
+  const auto last_look = [&url] {
+    return test::exec_value(url,
+                            "SELECT max(query_start) FROM pg_stat_activity "
+                            "WHERE query LIKE '%state_change%' AND pid <> pg_backend_pid()");
+  };
+  const std::string before = last_look();
+  standby.pass_ms(limits::kLeaseRetryIntervalMs);
+  standby.run_until([&] { return last_look() != before; });
+}
+
+// A process that stands still (nobody runs it here), while its sessions live.
+TEST_F(LeaseTest, HolderThatDoesNotRenew_IsSucceeded) {
+  StoreProcess frozen(url);
+  frozen.wait_ready();
+  const int64_t high_water_us = frozen.high_water_us;
+  StoreProcess standby(url);
+  standby.run_until([&] { return standby.has_logged("lease_waiting"); });
+  for (int looks = 0; looks < limits::kLeaseIdleLooksMax; ++looks) look_at_holder(standby, url);
+  standby.wait_ready();
+  EXPECT_TRUE(standby.has_logged("lease_holder_silent"));
+  EXPECT_EQ(standby.floor_us, high_water_us);
+
+  TestUnit unit(kStream);
+  unit.add(frozen.clock.wall_us(), "late");
+  EXPECT_EQ(frozen.commit(unit), CommitOutcome::kFailed);
+  EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "0");
+}
+
+TEST_F(LeaseTest, HolderThatRenews_IsLeftAlone) {
+  StoreProcess holder(url);
+  holder.wait_ready();
+  StoreProcess standby(url);
+  standby.run_until([&] { return standby.has_logged("lease_waiting"); });
+  for (int looks = 0; looks < limits::kLeaseIdleLooksMax + 4; ++looks) {
+    if (looks == limits::kLeaseIdleLooksMax / 2) {
+      const int grants = holder.grants;
+      holder.pass_ms(limits::kLeaseRenewIntervalMs);
+      holder.run_until([&] { return holder.grants > grants; });
+    }
+    look_at_holder(standby, url);
+  }
+  EXPECT_FALSE(standby.has_logged("lease_holder_silent"));
+  EXPECT_EQ(standby.grants, 0);
+}
+
 TEST_F(LeaseTest, TakenOver_UnitsFailAtOnceAndNotAtTheirDeadline) {
   StoreProcess first(url);
   first.wait_ready();
