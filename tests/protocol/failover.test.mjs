@@ -117,3 +117,17 @@ test('2.1 a batch that was under way at the take-over is not stored after it', a
   assert.deepEqual(await stored(client.user), ['before', 'after']);
   await frozen.says('standby');
 });
+
+test('8.1 one that is frozen for good is succeeded, though its sessions live', async (context) => {
+  const [frozen, other] = await roles();
+  const client = frozen.client();
+  await client.push(insert('before', {createdAt: at()}));
+  frozen.process.child.kill('SIGSTOP');
+  const begin = performance.now();
+  await other.says('ok');
+  context.diagnostic(`the other serves ${Math.round(performance.now() - begin)} ms later`);
+  await clientAt(other, client).push(insert('after', {createdAt: at()}));
+  frozen.process.child.kill('SIGCONT');
+  await frozen.says('standby');
+  assert.deepEqual(await stored(client.user), ['before', 'after']);
+});
