@@ -12,7 +12,7 @@ run_packages=(
   libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev systemtap-sdt-dev
 )
 # What the tests need beside.
-test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus)
+test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus faketime)
 # A Node that does not come from Debian brings its npm along, and Debian's would conflict with it.
 command -v npm >/dev/null || test_packages+=(npm)
 
