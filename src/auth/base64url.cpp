@@ -2,11 +2,17 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 namespace mana_sync::auth {
 namespace {
 
 // How many bytes were written to `out`; nullopt if they do not fit or `text` is not canonical.
 std::optional<size_t> decode(std::string_view text, uint8_t* out, size_t out_bytes_max) {
+  // libsodium 1.0.18 takes some bytes over 0x7f for letters.
+  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) {
+    return std::nullopt;
+  }
   size_t written = 0;
   // No ignored characters and no end pointer: libsodium then refuses padding, white space, trailing
   // bytes and unused bits that are not zero.

@@ -35,6 +35,19 @@ TEST(Base64Url, RefusesWhatIsNotCanonical) {  // PROTOCOL 1.2
   EXPECT_EQ(decode_base64url(std::string_view("QQ\0", 3)), std::nullopt);
 }
 
+TEST(Base64Url, TakesItsAlphabetAlone) {  // PROTOCOL 1.2
+  const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    for (size_t at = 0; at < 4; ++at) {
+      std::string text = "AAAA";
+      text[at] = c;
+      EXPECT_EQ(decode_base64url(text).has_value(), alphabet.find(c) != std::string::npos)
+          << byte << " at " << at;
+    }
+  }
+}
+
 TEST(Base64Url, ExactSizeIsDemanded) {
   std::array<uint8_t, 2> out{};
   EXPECT_TRUE(decode_base64url("QUI", out));
