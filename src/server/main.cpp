@@ -1,15 +1,22 @@
 // mana-sync: reads the environment, starts the server, and says by its exit code how it ended:
-// 0 stopped by a signal or asked for help, 1 could not start, 2 wrong use or configuration.
+// 0 stopped by a signal or asked for help, 1 could not start, 2 wrong use or configuration, 3 out
+// of memory.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/log.h"
+#include "mana_sync/base/out_of_memory.h"
 #include "mana_sync/server/app.h"
 #include "mana_sync/server/config.h"
+
+#ifdef MANA_SYNC_HAS_MIMALLOC
+#include <mimalloc.h>
+#endif
 
 namespace {
 
@@ -36,6 +43,18 @@ void raise_descriptor_limit(size_t connections_max, Logger& log) {
   }
 }
 
+void watch_memory() {
+  end_when_out_of_memory();
+#ifdef MANA_SYNC_HAS_MIMALLOC
+  // mimalloc 2.0 has std::get_new_handler() of its own, which knows no handler: it would abort.
+  mi_register_error(
+      [](int error, void*) {
+        if (error == ENOMEM) end_out_of_memory();
+      },
+      nullptr);
+#endif
+}
+
 int serve(const server::Config& config) {
   const SystemClock clock;
   Logger log(config.log_level, clock);
@@ -52,6 +71,7 @@ int serve(const server::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  watch_memory();
   CLI::App arguments("mana-sync: the sync server for local-first apps");
   arguments.footer(server::describe_variables());
   arguments.set_version_flag("--version", "mana-sync " MANA_SYNC_VERSION);
