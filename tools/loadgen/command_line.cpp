@@ -133,6 +133,10 @@ CLI::App* add_sync(CLI::App& app, CommandLine& line, const char* name, const cha
   command->add_option("--devices", options.devices_per_user, "That push, of each user")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command
+      ->add_option("--connections", options.connections,
+                   "That the devices share, taking turns; 0: one for each")
+      ->capture_default_str();
   command->callback([&line, &options] {
     line.make = [&options](RunContext& means) { return make_sync(means, options); };
   });

@@ -25,19 +25,18 @@ Device::Device(const Means& means, Identity identity)
       since_us_(parse_cursor_us(since_)),
       inbox_(means.ledger, identity_.number),
       changes_(means.shape, means.table, identity_.number, means.ledger, inbox_.shared(),
-               means.run.network.random()),
-      connection_(means.run.network, *this) {}
+               means.run.network.random()) {}
 
 void Device::start(Op op, int64_t due_ns) {
   op_ = op;
   due_ns_ = due_ns;
   switch (op) {
     case Op::kPush:
-      return connection_.send(push_request());
+      return means_.connection.send(push_request(), *this);
     case Op::kPull:
-      return connection_.send(pull_request());
+      return means_.connection.send(pull_request(), *this);
     case Op::kHealth:
-      return connection_.send(get_request(means_.run.network.endpoint(), "/health"));
+      return means_.connection.send(get_request(means_.run.network.endpoint(), "/health"), *this);
   }
 }
 
@@ -62,7 +61,7 @@ std::string Device::pull_request() const {
 void Device::on_answer(int status, std::string_view body) {
   if (op_ == Op::kPush) settle_push(status);
   if (op_ != Op::kHealth && status == 200) take(body);
-  means_.events.on_request_done(identity_.worker, op_, status, due_ns_, body);
+  means_.events.on_request_done(identity_.place, op_, status, due_ns_, body);
 }
 
 void Device::settle_push(int status) {

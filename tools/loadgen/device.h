@@ -10,10 +10,10 @@
 
 #include "change_maker.h"
 #include "driver.h"
-#include "http_connection.h"
 #include "inbox.h"
 #include "scenario.h"
 #include "server_answer.h"
+#include "shared_connection.h"
 
 namespace mana_sync::loadgen {
 
@@ -21,7 +21,7 @@ class DeviceEvents {
  public:
   virtual ~DeviceEvents() = default;
   // The request has ended. `status` 0: without an answer; `reason` then says why.
-  virtual void on_request_done(size_t worker, Op op, int status, int64_t due_ns,
+  virtual void on_request_done(size_t place, Op op, int status, int64_t due_ns,
                                std::string_view reason) = 0;
   // The server answered what it must not.
   virtual void on_wrong(std::string_view what) = 0;
@@ -30,7 +30,7 @@ class DeviceEvents {
 class Device final : private HttpEvents {
  public:
   struct Identity {
-    size_t worker;  // what the events are told
+    size_t place;  // among all devices; what the events are told
     std::string token;
     std::string client_id;
     size_t number;           // in the ledger
@@ -43,6 +43,7 @@ class Device final : private HttpEvents {
     size_t pull_limit;  // 0: the server's
     DeliveryLedger& ledger;
     DeviceEvents& events;
+    SharedConnection& connection;  // others may ask over it, too
   };
 
   // What `means` refers to must outlive the device.
@@ -82,7 +83,6 @@ class Device final : private HttpEvents {
   uint64_t conflicts_ = 0;
   Inbox inbox_;
   ChangeMaker changes_;
-  HttpConnection connection_;
 };
 
 }  // namespace mana_sync::loadgen

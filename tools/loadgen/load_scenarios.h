@@ -20,6 +20,9 @@ namespace mana_sync::loadgen {
 struct SyncOptions {
   DriverOptions driver = {};  // `workers` is not used
   size_t devices_per_user = 2;
+  // Shared by the devices, which take turns, so that there can be many more of them; 0: each has a
+  // connection of its own.
+  size_t connections = 0;
   int pushes = 60;        // of a hundred requests
   int pulls = 25;         // likewise; the rest ask for the health
   size_t pull_limit = 0;  // changes of a page; 0: the server's own limit

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,10 +26,11 @@ struct User {
   std::vector<std::unique_ptr<Follower>> followers;
 };
 
-// A worker of the driver for each device.
+// A worker of the driver for each connection that devices push over.
 DriverOptions driver_options(const SyncOptions& options, size_t users) {
   DriverOptions driver = options.driver;
   driver.workers = users * options.devices_per_user;
+  if (options.connections > 0) driver.workers = std::min(driver.workers, options.connections);
   return driver;
 }
 
@@ -55,14 +57,17 @@ class Sync final : public Scenario,
   }
   void begin_running();
   void cut_one();
-  [[nodiscard]] Device& device(size_t worker) {
-    return *users_[worker % users_.size()]->devices[worker / users_.size()];
+  // By its place among those of all users: first the first of each, the readers last.
+  [[nodiscard]] Device& device(size_t place) {
+    return *users_[place % users_.size()]->devices[place / users_.size()];
   }
+  // The workers share the devices that push, as cards are dealt; each has its own in turn.
+  [[nodiscard]] size_t next_device(size_t worker);
   [[nodiscard]] Op choose_op(const Device& device);
 
   void start_request(size_t worker, int64_t due_ns) override;
   void on_run_ended() override;
-  void on_request_done(size_t worker, Op op, int status, int64_t due_ns,
+  void on_request_done(size_t place, Op op, int status, int64_t due_ns,
                        std::string_view reason) override;
   void on_following() override;
   void on_follower_ended(std::string_view reason) override {
@@ -71,8 +76,8 @@ class Sync final : public Scenario,
   void on_wrong(std::string_view what) override { ++wrong_[std::string(what)]; }
 
   void begin_reading();
-  void go_on(size_t worker);
-  void on_phase_request_done(size_t worker, Op op, int status, std::string_view reason);
+  void go_on(size_t place);
+  void on_phase_request_done(size_t place, Op op, int status, std::string_view reason);
   void look_at_followers();
   [[nodiscard]] DeliveryLedger::Totals totals() const;
   void report_deliveries();
@@ -85,16 +90,26 @@ class Sync final : public Scenario,
   size_t followings_ = 0;
   Histogram follower_delays_;
   std::map<std::string, uint64_t> wrong_;
+  const size_t workers_;
+  std::vector<size_t> turns_;  // of each worker: the device that is next
   Driver driver_;
   Schedule cuts_;
+  std::vector<std::unique_ptr<SharedConnection>> connections_;
   std::vector<std::unique_ptr<User>> users_;
 };
 
 Sync::Sync(RunContext& run, const SyncOptions& options)
     : Scenario(run),
       options_(options),
+      workers_(driver_options(options, run.tokens.size()).workers),
       driver_(run, driver_options(options, run.tokens.size()), *this),
       cuts_(run.network.loop(), [this] { cut_one(); }) {
+  for (size_t worker = 0; worker < workers_; ++worker) turns_.push_back(worker);
+  const size_t devices_in_all = run.tokens.size() * (options.devices_per_user + 1);
+  const size_t connections = options.connections > 0 ? workers_ : devices_in_all;
+  for (size_t i = 0; i < connections; ++i) {
+    connections_.push_back(std::make_unique<SharedConnection>(run.network));
+  }
   for (size_t user = 0; user < run.tokens.size(); ++user) {
     const size_t devices = options.devices_per_user + 1 + options.followers_per_user;
     users_.push_back(std::make_unique<User>(devices));
@@ -107,16 +122,17 @@ void Sync::add_devices(size_t user) {
   const std::string now = format_cursor_us(loop().clock().wall_us());
   for (size_t number = 0; number <= options_.devices_per_user; ++number) {
     const bool is_reader = number == options_.devices_per_user;
+    const size_t place = number * run().tokens.size() + user;
     const Device::Means means{run(),
                               options_.shape,
                               options_.table,
                               is_reader ? 0 : options_.pull_limit,
                               users_[user]->ledger,
-                              *this};
+                              *this,
+                              *connections_[place % connections_.size()]};
     const Device::Identity identity{
-        number * run().tokens.size() + user, run().tokens[user],
-        is_reader ? "reader" : fmt::format("device-{}-{}", user, number), number,
-        is_reader ? "1970-01-01T00:00:00Z" : std::string_view(now)};
+        place, run().tokens[user], is_reader ? "reader" : fmt::format("device-{}-{}", user, number),
+        number, is_reader ? "1970-01-01T00:00:00Z" : std::string_view(now)};
     users_[user]->devices.push_back(std::make_unique<Device>(means, identity));
   }
 }
@@ -165,15 +181,24 @@ Op Sync::choose_op(const Device& device) {
   return percent < options_.pushes + options_.pulls ? Op::kPull : Op::kHealth;
 }
 
+size_t Sync::next_device(size_t worker) {
+  const size_t place = turns_[worker];
+  const size_t next = place + workers_;
+  turns_[worker] = next < users_.size() * options_.devices_per_user ? next : worker;
+  return place;
+}
+
 void Sync::start_request(size_t worker, int64_t due_ns) {
-  Device& one = device(worker);
+  Device& one = device(next_device(worker));
   one.start(choose_op(one), due_ns);
 }
 
-void Sync::on_request_done(size_t worker, Op op, int status, int64_t due_ns,
+void Sync::on_request_done(size_t place, Op op, int status, int64_t due_ns,
                            std::string_view reason) {
-  if (phase_ == Phase::kRunning) return driver_.on_done(worker, op, status, due_ns, reason);
-  on_phase_request_done(worker, op, status, reason);
+  if (phase_ == Phase::kRunning) {
+    return driver_.on_done(place % workers_, op, status, due_ns, reason);
+  }
+  on_phase_request_done(place, op, status, reason);
 }
 
 // --- afterwards ---
@@ -181,11 +206,11 @@ void Sync::on_request_done(size_t worker, Op op, int status, int64_t due_ns,
 void Sync::on_run_ended() {
   begin_phase("repeating the pushes that were not answered");
   phase_ = Phase::kRepeating;
-  const size_t workers = users_.size() * options_.devices_per_user;
-  for (size_t worker = 0; worker < workers; ++worker) {
-    if (!device(worker).has_unanswered_push()) continue;
+  const size_t pushing = users_.size() * options_.devices_per_user;
+  for (size_t place = 0; place < pushing; ++place) {
+    if (!device(place).has_unanswered_push()) continue;
     ++busy_;
-    go_on(worker);
+    go_on(place);
   }
   if (busy_ == 0) begin_reading();
 }
@@ -194,22 +219,22 @@ void Sync::begin_reading() {
   begin_phase("reading what was pushed");
   phase_ = Phase::kReading;
   busy_ = users_.size() * (options_.devices_per_user + 1);
-  for (size_t worker = 0; worker < busy_; ++worker) go_on(worker);
+  for (size_t place = 0; place < busy_; ++place) go_on(place);
 }
 
-void Sync::go_on(size_t worker) {
-  device(worker).start(phase_ == Phase::kRepeating ? Op::kPush : Op::kPull, now_ns());
+void Sync::go_on(size_t place) {
+  device(place).start(phase_ == Phase::kRepeating ? Op::kPush : Op::kPull, now_ns());
 }
 
-void Sync::on_phase_request_done(size_t worker, Op op, int status, std::string_view reason) {
+void Sync::on_phase_request_done(size_t place, Op op, int status, std::string_view reason) {
   if (status != 200) {
     run().report.add_error(status == 0 ? fmt::format("{}: {}", name_of(op), reason)
                                        : fmt::format("{} answered {}", name_of(op), status));
   }
-  const bool is_done = phase_ == Phase::kRepeating ? !device(worker).has_unanswered_push()
-                                                   : status == 200 && !device(worker).has_more();
-  if (!is_done && status == 200) return go_on(worker);
-  if (!is_done) return after(kRepeatAfterSeconds, [this, worker] { go_on(worker); });
+  const bool is_done = phase_ == Phase::kRepeating ? !device(place).has_unanswered_push()
+                                                   : status == 200 && !device(place).has_more();
+  if (!is_done && status == 200) return go_on(place);
+  if (!is_done) return after(kRepeatAfterSeconds, [this, place] { go_on(place); });
   if (--busy_ > 0) return;
   if (phase_ == Phase::kRepeating) return begin_reading();
   is_read_ = true;

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "fake_server.h"
 
 namespace mana_sync::loadgen {
@@ -69,6 +72,22 @@ TEST_F(SyncScenarioTest, EveryChangeReachesEveryOtherDevice) {
   EXPECT_EQ(figure("changes acknowledged"), 3 * pushes);
   // To the two other devices, and to the reader.
   EXPECT_EQ(figure("changes delivered"), 9 * pushes);
+}
+
+TEST_F(SyncScenarioTest, DevicesTakeTurnsOnSharedConnections) {
+  SyncOptions options;
+  options.driver.seconds = 0.2;
+  options.connections = 3;
+  options.shape = {.changes = 2};
+  options.pushes = 100;
+  play(make_sync(run_of({"a", "b", "c", "d"}), options));
+  EXPECT_FALSE(report_.has_failed()) << report_.table();
+  EXPECT_EQ(server_->connection_count(), 3u);
+  // To the user's other device, and to the reader.
+  EXPECT_EQ(figure("changes delivered"), 2 * figure("changes acknowledged"));
+  std::set<std::string> writers;
+  for (const std::string& body : fake_->pushes) writers.insert(body.substr(0, body.find(',')));
+  EXPECT_EQ(writers.size(), 8u);
 }
 
 TEST_F(SyncScenarioTest, PullsAndHealthAreMixedIn) {
