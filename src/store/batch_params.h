@@ -1,4 +1,4 @@
-// A batch as the parameters of statements::insert_batch().
+// A batch as the parameters of statements::insert_batch() and insert_batch_again().
 #pragma once
 
 #include <cstddef>

@@ -57,7 +57,8 @@ GroupCommit::GroupCommit(net::Loop& loop, const Lease& lease, const std::string&
         loop, PgConnection::Options{
                   .label = fmt::format("write-{}", i + 1),
                   .url = url,
-                  .prepare = {&statements::lock_batch(), &statements::insert_batch()},
+                  .prepare = {&statements::lock_batch(), &statements::insert_batch(),
+                              &statements::insert_batch_again()},
                   .answer_timeout_ms = limits::kRequestDeadlineMs,
                   .on_up = events_.on_change,
                   .on_down = events_.on_change,
@@ -142,15 +143,18 @@ void GroupCommit::send(Lane& lane, Batch batch) {
   if (batch.units.empty()) return;
   batch.epoch = lease_.term().epoch;
   std::vector<const sync::CommitUnit*> units;
-  for (const Unit& unit : batch.units) {
+  bool is_repeated = false;
+  for (Unit& unit : batch.units) {
     units.push_back(unit.rows);
     batch.rows += unit.rows->rows.size();
+    is_repeated |= std::exchange(unit.was_sent, true);
   }
   batch.sent_ns = loop_.clock().steady_ns();
   probes::commit_start(batch.units.size(), batch.rows);
   const std::array calls{
       Call{&statements::lock_batch(), {}},
-      Call{&statements::insert_batch(), batch_params(batch.epoch, units)},
+      Call{is_repeated ? &statements::insert_batch_again() : &statements::insert_batch(),
+           batch_params(batch.epoch, units)},
   };
   auto sent = lane.in_flight.emplace_back(std::make_shared<Batch>(std::move(batch)));
   lane.connection->submit(

@@ -56,6 +56,7 @@ class GroupCommit {
     int64_t deadline_ns;        // steady
     int64_t epoch;              // in which its rows were stamped
     size_t bytes;
+    bool was_sent = false;
     bool goes_alone = false;    // it was in a batch that was refused
     bool maybe_stored = false;  // an earlier try lost its connection
   };

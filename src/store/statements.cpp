@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <string>
+#include <string_view>
+
 namespace mana_sync::store::statements {
 namespace {
 
@@ -22,6 +25,21 @@ WHERE usename = current_user AND state = 'idle' AND {})",
                      held(kWriterLock));
 }
 constexpr std::string_view kSessionAndMoment = "pid || ' since ' || state_change";
+
+std::string insert_batch_sql(std::string_view on_conflict) {
+  return fmt::format(R"(
+WITH lease AS MATERIALIZED (SELECT epoch = $1::bigint AS held FROM mana_sync_lease WHERE id = 1),
+stored AS (
+  INSERT INTO sync_changes (id, user_id, app_id, table_name, record_id, op, data, field_timestamps,
+                            client_id, created_at, schema_version, actor, origin, space_id)
+  SELECT incoming.* FROM lease,
+    unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
+           $9::jsonb[], $10::text[], $11::timestamptz[], $12::int4[], $13::jsonb[], $14::text[],
+           $15::text[]) AS incoming
+  WHERE lease.held {})
+SELECT held FROM lease)",
+                     on_conflict);
+}
 
 }  // namespace
 
@@ -47,18 +65,13 @@ const Statement& lock_batch() {
 }
 
 const Statement& insert_batch() {
-  static const Statement statement{"insert_batch", R"(
-WITH lease AS MATERIALIZED (SELECT epoch = $1::bigint AS held FROM mana_sync_lease WHERE id = 1),
-stored AS (
-  INSERT INTO sync_changes (id, user_id, app_id, table_name, record_id, op, data, field_timestamps,
-                            client_id, created_at, schema_version, actor, origin, space_id)
-  SELECT incoming.* FROM lease,
-    unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
-           $9::jsonb[], $10::text[], $11::timestamptz[], $12::int4[], $13::jsonb[], $14::text[],
-           $15::text[]) AS incoming
-  WHERE lease.held
-  ON CONFLICT (id) DO NOTHING)
-SELECT held FROM lease)"};
+  static const Statement statement{"insert_batch", insert_batch_sql("")};
+  return statement;
+}
+
+const Statement& insert_batch_again() {
+  static const Statement statement{"insert_batch_again",
+                                   insert_batch_sql("ON CONFLICT (id) DO NOTHING")};
   return statement;
 }
 

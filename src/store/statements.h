@@ -29,6 +29,9 @@ namespace statements {
 // $1 epoch, then an array for each column. Returns one boolean: false if the
 // epoch is not the lease's; then nothing is stored.
 [[nodiscard]] const Statement& insert_batch();
+// The same for rows of which some may be stored already: those it leaves as they are. (Looking for
+// each row's id takes PostgreSQL a fifth longer.)
+[[nodiscard]] const Statement& insert_batch_again();
 
 // --- Reads. Each yields the columns of RowColumn.
 enum RowColumn : int {

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <optional>
+#include <string>
 
 #include "mana_sync/base/limits.h"
 #include "store_fixture.h"
@@ -136,14 +138,40 @@ TEST_F(GroupCommitTest, OtherError_IsAFailureThatALaterTryMaySurvive) {
   EXPECT_EQ(process.commit(unit), CommitOutcome::kCommitted);
 }
 
-TEST_F(GroupCommitTest, SameUnitTwice_IsStoredOnce) {
+TEST_F(GroupCommitTest, UnitStoredThoughItsAnswerWasLost_IsStoredOnce) {
+  StoreProcess process(url);
+  process.wait_ready();
+  TestUnit unit(kStream);
+  std::string id;
+  append_uuid(id, unit.add(kStampUs, "r").event_id);
+  test::Session other(url);
+  other.exec("BEGIN; LOCK TABLE sync_changes IN SHARE ROW EXCLUSIVE MODE");
+  std::optional<CommitOutcome> outcome;
+  process.port().commit(unit.unit(),
+                        [&](CommitOutcome result, std::string_view) { outcome = result; });
+  process.run_until(
+      [&] { return value("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1"; });
+  // As if the first try had come this far.
+  other.exec(
+      fmt::format("INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, "
+                  "client_id) VALUES ('{}', 'a', 't', 'r', 'u', 'update', 'c')",
+                  id));
+  other.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted");
+  process.run_until([&] { return process.metric("mana_sync_commit_retries_total") == 1; });
+  other.exec("COMMIT");
+  process.run_until([&] { return outcome.has_value(); });
+  EXPECT_EQ(outcome, CommitOutcome::kCommitted);
+  EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "1");
+}
+
+// Only what was sent before may be there already; anything else would be an id that two rows have.
+TEST_F(GroupCommitTest, RowWhoseIdIsTaken_IsRefusedAndNotTakenForStored) {
   StoreProcess process(url);
   process.wait_ready();
   TestUnit unit(kStream);
   unit.add(kStampUs, "r");
   EXPECT_EQ(process.commit(unit), CommitOutcome::kCommitted);
-  EXPECT_EQ(process.commit(unit), CommitOutcome::kCommitted);
-  EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "1");
+  EXPECT_EQ(process.commit(unit), CommitOutcome::kRefused);
 }
 
 TEST_F(GroupCommitTest, UnitLargerThanABatch_GoesAloneAndWhole) {
