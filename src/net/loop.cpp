@@ -52,10 +52,10 @@ class Wakeup final : public OpTarget {
 }  // namespace
 
 struct Loop::Impl {
-  Impl(const Clock& clock_in, std::unique_ptr<Ring> ring, Metrics& metrics)
+  Impl(const Clock& clock_in, std::unique_ptr<Ring> ring, Metrics& metrics, size_t output_bytes_max)
       : clock(clock_in),
         is_real_time(dynamic_cast<const SystemClock*>(&clock_in) != nullptr),
-        operations(std::move(ring), metrics),
+        operations(std::move(ring), metrics, output_bytes_max),
         now_ns(clock_in.steady_ns()),
         tick_end_ns(now_ns) {}
 
@@ -81,7 +81,8 @@ struct Loop::Impl {
   std::vector<Callback> posted_earlier;  // taken at the start of this tick
 };
 
-Result<std::unique_ptr<Loop>> Loop::create(const Clock& clock, Logger& log, Metrics& metrics) {
+Result<std::unique_ptr<Loop>> Loop::create(const Clock& clock, Logger& log, Metrics& metrics,
+                                           size_t output_bytes_max) {
   auto ring = Ring::create(limits::kRingEntries);
   if (!ring) return std::unexpected(std::move(ring.error()));
   (*ring)->log_features(log);
@@ -90,7 +91,7 @@ Result<std::unique_ptr<Loop>> Loop::create(const Clock& clock, Logger& log, Metr
   if (wake_fd < 0) {
     return fail(ErrorCode::kIo, "eventfd: " + std::generic_category().message(errno));
   }
-  auto impl = std::make_unique<Impl>(clock, std::move(*ring), metrics);
+  auto impl = std::make_unique<Impl>(clock, std::move(*ring), metrics, output_bytes_max);
   impl->wakeup = impl->operations.add(std::make_unique<Wakeup>(impl->operations.ring(), wake_fd));
   impl->wakeup->submit();
   return std::unique_ptr<Loop>(new Loop(clock, log, metrics, std::move(impl)));
@@ -145,6 +146,7 @@ void Loop::run_tick() {
   impl_->run_phase(TickPhase::kGroupCommit);
   impl_->run_phase(TickPhase::kSocketFlush);
   operations.run(Visit::kFlush);
+  operations.shed_output();
   impl_->run_phase(TickPhase::kReceiveRearm);
   operations.run(Visit::kRearm);
   operations.run(Visit::kReclaim);

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "mana_sync/base/limits.h"
+
 namespace mana_sync::net {
 namespace {
 
@@ -20,8 +22,13 @@ constexpr OpKind kCancellableKinds[] = {OpKind::kAccept, OpKind::kReceive, OpKin
 
 }  // namespace
 
-Operations::Operations(std::unique_ptr<Ring> ring, Metrics& metrics)
-    : accept_paused(metrics.counter("mana_sync_accept_paused_total",
+Operations::Operations(std::unique_ptr<Ring> ring, Metrics& metrics, size_t output_bytes_max)
+    : output_bytes(
+          metrics.gauge("mana_sync_output_bytes", "Bytes that clients have not taken yet.")),
+      slow_readers_closed(metrics.counter(
+          "mana_sync_slow_readers_closed_total",
+          "Connections closed because clients together had not taken too many bytes.")),
+      accept_paused(metrics.counter("mana_sync_accept_paused_total",
                                     "Times accepting stopped because descriptors ran out.")),
       receive_starved(metrics.counter("mana_sync_receive_starved_total",
                                       "Receives that found no free buffer and had to wait.")),
@@ -32,6 +39,7 @@ Operations::Operations(std::unique_ptr<Ring> ring, Metrics& metrics)
           "mana_sync_loop_tick_seconds",
           "Time that ticks of the event loop worked, without their wait for what comes next.",
           kTickBoundsNs, "", Measure::kNanoseconds)),
+      output_bytes_max_(static_cast<int64_t>(output_bytes_max)),
       ring_(std::move(ring)) {}
 
 Operations::~Operations() {
@@ -75,6 +83,27 @@ void Operations::dispatch_one(const Completion& completion) {
   // A target is freed only with nothing in flight.
   MANA_CHECK(target != nullptr);
   target->on_completion(completion);
+}
+
+void Operations::shed_output() {
+  if (output_bytes.value() > output_bytes_max_) drop_oldest_backlogs();
+}
+
+// Looks at all sockets, but frees so much that it is seldom.
+void Operations::drop_oldest_backlogs() {
+  std::vector<std::pair<uint64_t, SlotId>> waiting;
+  targets_.for_each([&waiting](SlotId id, const OpTarget& target) {
+    const OpTarget::Backlog backlog = target.backlog();
+    if (backlog.bytes > 0) waiting.emplace_back(backlog.since, id);
+  });
+  std::ranges::sort(waiting, {}, &std::pair<uint64_t, SlotId>::first);
+  const int64_t wanted_bytes =
+      output_bytes_max_ - output_bytes_max_ / static_cast<int64_t>(limits::kOutputFreedShare);
+  for (const auto& [since, id] : waiting) {
+    if (output_bytes.value() <= wanted_bytes) return;
+    targets_.find(id)->drop_backlog();
+    slow_readers_closed.add();
+  }
 }
 
 void Operations::abandon_all() {

@@ -33,6 +33,15 @@ class OpTarget {
   virtual void on_cancel_missed() {}
   virtual void on_visit(Visit visit) = 0;
 
+  // Output that waits for its peer: since when, as next_output_time() said, and how much.
+  struct Backlog {
+    uint64_t since = 0;
+    size_t bytes = 0;
+  };
+  [[nodiscard]] virtual Backlog backlog() const { return {}; }
+  // The peer does not take it: it is dropped, and the target with it.
+  virtual void drop_backlog() {}
+
   [[nodiscard]] SlotId id() const { return id_; }
 
  protected:
@@ -46,7 +55,8 @@ class OpTarget {
 // One thread.
 class Operations {
  public:
-  Operations(std::unique_ptr<Ring> ring, Metrics& metrics);
+  // `output_bytes_max`: of all targets' backlogs.
+  Operations(std::unique_ptr<Ring> ring, Metrics& metrics, size_t output_bytes_max);
   // Cancels everything, waits for the last completion and destroys all targets, without a word to
   // their owners.
   ~Operations();
@@ -74,6 +84,13 @@ class Operations {
   void reap();
   void dispatch();
 
+  // Grows with each call; output that begins to wait gets one.
+  [[nodiscard]] uint64_t next_output_time() { return ++output_time_; }
+  // Where output_bytes is beyond its bound: drops the backlogs that have waited for longest.
+  void shed_output();
+
+  Gauge& output_bytes;  // of all backlogs; whoever has one keeps it up to date
+  Counter& slow_readers_closed;
   Counter& accept_paused;
   Counter& receive_starved;
   Counter& received_bytes;
@@ -83,7 +100,10 @@ class Operations {
  private:
   void dispatch_one(const Completion& completion);
   void abandon_all();
+  void drop_oldest_backlogs();
 
+  const int64_t output_bytes_max_;
+  uint64_t output_time_ = 0;
   std::unique_ptr<Ring> ring_;
   SlotMap<OpTarget> targets_;
   std::array<std::vector<SlotId>, kVisitCount> requests_;

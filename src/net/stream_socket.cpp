@@ -38,6 +38,8 @@ class Socket final : public StreamSocket, public OpTarget {
   void on_completion(const Completion& completion) override;
   void on_cancel_missed() override;
   void on_visit(Visit visit) override;
+  [[nodiscard]] Backlog backlog() const override;
+  void drop_backlog() override { abort(); }
 
  private:
   // kOpen ─close()─▶ kDraining ─all sent─▶ kClosing ─nothing in flight─▶ kClosed ─▶ on_closed,
@@ -55,6 +57,7 @@ class Socket final : public StreamSocket, public OpTarget {
   void request_delivery();
   void deliver_held();
 
+  void count_output(size_t bytes);
   void request_flush();
   void flush();
   void submit_send();
@@ -89,6 +92,7 @@ class Socket final : public StreamSocket, public OpTarget {
   // bytes of it end the receive. Also what hand_over() brought, until the next tick.
   std::string held_;
   OutputQueue output_;
+  uint64_t output_since_ = 0;  // when what waits in output_ began to
 };
 
 // --- receiving ---
@@ -176,14 +180,27 @@ void Socket::deliver_held() {
 
 void Socket::send(std::string bytes) {
   if (state_ != State::kOpen || is_finishing_) return;
+  count_output(bytes.size());
   output_.push(std::move(bytes));
   request_flush();
 }
 
 void Socket::send_shared(SharedBytes shared) {
   if (state_ != State::kOpen || is_finishing_) return;
+  count_output(shared.bytes.size());
   output_.push(std::move(shared));
   request_flush();
+}
+
+// REQUIRES: the socket is alive, and the bytes are not in output_ yet.
+void Socket::count_output(size_t bytes) {
+  if (output_.pending_bytes() == 0) output_since_ = operations_.next_output_time();
+  operations_.output_bytes.add(static_cast<int64_t>(bytes));
+}
+
+OpTarget::Backlog Socket::backlog() const {
+  if (!is_alive()) return {};
+  return {output_since_, output_.pending_bytes()};
 }
 
 void Socket::request_flush() {
@@ -222,6 +239,7 @@ void Socket::on_send_done(const Completion& completion) {
   }
   if (!is_alive()) return close_if_idle();
   if (completion.result < 0 && !is_interrupted) return begin_closing();
+  if (completion.result > 0) operations_.output_bytes.add(-completion.result);
   if (completion.result > 0) events_->on_sent(output_.pending_bytes());
   if (is_alive() && (output_.pending_bytes() > 0 || is_finishing_ || state_ == State::kDraining)) {
     request_flush();
@@ -259,6 +277,7 @@ void Socket::abort() {
 void Socket::begin_closing() {
   state_ = State::kClosing;
   held_ = {};
+  operations_.output_bytes.add(-static_cast<int64_t>(output_.pending_bytes()));
   if (output_.pending_bytes() > 0) {
     // The peer must not take a cut answer for a whole one: close() will reset the connection.
     const linger reset{.l_onoff = 1, .l_linger = 0};

@@ -41,7 +41,7 @@ class Worker final : public App, private store::StoreEvents {
   enum class State { kServing, kDraining, kClosing };
 
   Result<void> start_loop() {
-    auto loop = net::Loop::create(clock_, log_, metrics_);
+    auto loop = net::Loop::create(clock_, log_, metrics_, config_.output_bytes_max);
     if (!loop) return std::unexpected(loop.error());
     loop_ = std::move(*loop);
     auto signals =

@@ -12,6 +12,8 @@
 namespace mana_sync::server {
 namespace {
 
+constexpr int64_t kBytesMax = int64_t{1} << 40;
+
 struct Variable {
   const char* name;
   std::string fallback;
@@ -108,10 +110,16 @@ const std::vector<Variable>& variables() {
        [](Config& c, const std::string& t) {
          return set_number(c.connections_max, t, 1, 1'000'000);
        }},
+      {"MANA_SYNC_MAX_OUTPUT_BYTES", std::to_string(limits::kOutputBytesMaxDefault),
+       "answers that all clients together have not taken",
+       "a number of bytes from 16777216 to 1099511627776",
+       [](Config& c, const std::string& t) {
+         return set_number(c.output_bytes_max, t, 16 * limits::kMiB, kBytesMax);
+       }},
       {"MANA_SYNC_CACHE_BYTES", std::to_string(limits::kCacheBytesDefault), "memory for streams",
        "a number of bytes up to 1099511627776; 0: nothing is kept",
        [](Config& c, const std::string& t) {
-         return set_number(c.cache_bytes_max, t, 0, int64_t{1} << 40);
+         return set_number(c.cache_bytes_max, t, 0, kBytesMax);
        }},
       {"MANA_SYNC_PG_WRITE_CONNECTIONS", "2", "connections to PostgreSQL that write",
        "a number from 1 to 64",

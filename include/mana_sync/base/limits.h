@@ -64,6 +64,10 @@ inline constexpr size_t kSendPiecesMax = 256;   // of one sendmsg
 // second bound: a copy is cheaper than an iovec.
 inline constexpr size_t kSmallOutputBytes = 1 * kKiB;
 inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
+// What the peers of all sockets have not taken; beyond, those that have had output waiting for
+// longest are closed, until a part of this is free again: then not every answer is one too many.
+inline constexpr size_t kOutputBytesMaxDefault = 1024 * kMiB;
+inline constexpr size_t kOutputFreedShare = 8;  // the bound divided by this
 
 // --- WebSockets (PROTOCOL 6.2, 6.5, 6.7) ---
 inline constexpr size_t kWebSocketMessageBytesMax = 64 * kKiB;
@@ -209,6 +213,7 @@ inline constexpr int64_t kShutdownGraceMs = 10'000;
 static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a header block");
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
 static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
+static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
 static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);
 static_assert(kWebSocketMessageBytesMax < kWebSocketUnfinishedBytesMax);

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "mana_sync/base/clock.h"
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/log.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
@@ -42,8 +43,11 @@ class Loop {
 
   // Fails (kIo) where io_uring is not available, with one line that names the sysctl. Probes what
   // the kernel offers and logs it once. `clock`, `log` and `metrics` must outlive the loop.
-  [[nodiscard]] static Result<std::unique_ptr<Loop>> create(const Clock& clock, Logger& log,
-                                                            Metrics& metrics);
+  // `output_bytes_max`: what the peers of all sockets may not have taken at a tick's end; beyond,
+  // those that have had output waiting for longest are aborted.
+  [[nodiscard]] static Result<std::unique_ptr<Loop>> create(
+      const Clock& clock, Logger& log, Metrics& metrics,
+      size_t output_bytes_max = limits::kOutputBytesMaxDefault);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;

@@ -1,5 +1,6 @@
 // What the server holds in memory, seen from outside: its metrics, and how to make it forget.
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 
 import {at, insert} from './client.mjs';
 
@@ -50,4 +51,13 @@ export async function forgetAll(server) {
     if (evictions - before.evictions >= before.streams) return;
   }
   assert.fail('nothing is evicted');
+}
+
+// Its quarantine keeps what was freed: resident bytes then say nothing.
+export const underAddressSanitizer = 'ASAN_OPTIONS' in process.env;
+
+// What the server's process takes of the machine's memory.
+export function residentBytes(server) {
+  const status = readFileSync(`/proc/${server.process.child.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
 }
