@@ -28,7 +28,7 @@ Connection::Connection(ConnectionContext& context, ConnectionOwner& owner, bool 
 Connection::~Connection() {
   if (timer_armed_) context_.loop.cancel(timer_);
   if (step_is_due_) context_.loop.cancel(step_timer_);
-  forget_body();
+  forget_request();
 }
 
 void Connection::open(SlotId id, int fd) {
@@ -105,7 +105,7 @@ size_t Connection::consume(std::string_view bytes) {
 void Connection::take_step(Parser::Event event, bool more_input) {
   if (state_ == State::kBody) {
     activity_ns_ = context_.loop.now_ns();
-    if (!count_body()) return refuse(kTooManyBodies);
+    if (!count_body()) return refuse_body();
   }
   switch (event) {
     case Parser::Event::kNeedsMore:
@@ -123,6 +123,7 @@ void Connection::on_head_complete(bool more_input) {
   head_done_ns_ = context_.loop.clock().steady_ns();
   probes::request_start(request_.path);
   is_preflight_ = is_preflight();
+  count_request();
   if (overloaded_) {
     state_ = State::kBody;  // the head could be read
     return refuse(kOverloaded);
@@ -136,6 +137,7 @@ void Connection::on_head_complete(bool more_input) {
   if (!parser_.has_body()) return dispatch();
   state_ = State::kBody;
   activity_ns_ = context_.loop.now_ns();
+  if (!has_room_for_body()) return refuse_body();
   // RFC 9110 §10.1.1: not needed where the body comes already.
   if (parser_.expects_continue() && !more_input) socket_->send("HTTP/1.1 100 Continue\r\n\r\n");
 }
@@ -157,16 +159,33 @@ bool Connection::is_preflight() const {
          context_.options.cors.allows(parser_.origin());
 }
 
+void Connection::refuse_body() {
+  context_.bounds.bodies_refused.add();
+  refuse(kTooManyBodies);
+}
+
+// Only what has come takes room: a promise holds no memory, and must not keep others out.
+bool Connection::has_room_for_body() const {
+  const size_t held = static_cast<size_t>(context_.bounds.bodies_bytes.value());
+  return held + parser_.content_length() <= context_.options.bodies_bytes_max;
+}
+
 bool Connection::count_body() {
   const size_t grown = request_.body.size() - counted_body_bytes_;
   counted_body_bytes_ += grown;
-  context_.bodies_bytes += grown;
-  return context_.bodies_bytes <= context_.options.bodies_bytes_max;
+  Gauge& held = context_.bounds.bodies_bytes;
+  held.add(static_cast<int64_t>(grown));
+  return static_cast<size_t>(held.value()) <= context_.options.bodies_bytes_max;
 }
 
 void Connection::forget_body() {
-  context_.bodies_bytes -= counted_body_bytes_;
+  context_.bounds.bodies_bytes.add(-static_cast<int64_t>(counted_body_bytes_));
   counted_body_bytes_ = 0;
+}
+
+void Connection::count_request() {
+  context_.bounds.requests.add(1);
+  is_counted_ = true;
 }
 
 // Brings everything that follows from state_ up to date: buffers are freed, what waits is read,

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "bound_metrics.h"
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/http/message.h"
 #include "mana_sync/http/server.h"
@@ -24,7 +25,7 @@ struct ConnectionContext {
   const ServerOptions options;
   DateCache date;
   RefusedCounters refused;
-  size_t bodies_bytes = 0;  // of all requests that are not answered yet
+  BoundMetrics bounds;
 };
 
 // Who holds the connections.
@@ -106,8 +107,10 @@ class Connection final : public net::SocketEvents {
   void on_head_complete(bool more_input);
   void dispatch();
   [[nodiscard]] bool is_preflight() const;
+  [[nodiscard]] bool has_room_for_body() const;
   [[nodiscard]] bool count_body();
   void forget_body();
+  void refuse_body();
 
   // Answering.
   void refuse(const Refusal& refusal);
@@ -116,6 +119,7 @@ class Connection final : public net::SocketEvents {
   [[nodiscard]] std::string answer_head(const Request* request, const Response& response,
                                         AnswerFraming framing, bool close);
   void queue(std::string head, GatheredText body);
+  void count_request();
   void forget_request();
   void finish_answer(bool close);
   void finish_stream();
@@ -141,6 +145,7 @@ class Connection final : public net::SocketEvents {
   Parser parser_;
   uint64_t request_number_ = 0;
   bool is_preflight_ = false;
+  bool is_counted_ = false;        // among the requests in flight
   size_t counted_body_bytes_ = 0;  // this connection's share of bodies_bytes
 
   // The streamed answer: whom to tell (nullptr: there is none, or its writer is done with it), and

@@ -97,6 +97,7 @@ void Connection::queue(std::string head, GatheredText body) {
 void Connection::forget_request() {
   request_.context.reset();
   forget_body();
+  if (std::exchange(is_counted_, false)) context_.bounds.requests.add(-1);
 }
 
 void Connection::finish_answer(bool close) {

@@ -51,6 +51,8 @@ class Parser {
   // A byte of the request has been taken since begin().
   [[nodiscard]] bool has_begun() const { return !head_.empty(); }
   [[nodiscard]] bool has_body() const { return framing_.has_body(); }
+  // As announced; 0 for a chunked body.
+  [[nodiscard]] uint64_t content_length() const { return framing_.content_length; }
   [[nodiscard]] bool expects_continue() const { return framing_.expects_continue; }
   [[nodiscard]] const Refusal& refusal() const { return refusal_; }
   // The value of the `Origin` header, as far as the head has been read, even after kRefused.

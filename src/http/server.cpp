@@ -47,8 +47,12 @@ class UpgradedSlot final : public net::SocketEvents {
 class LoopServer final : public Server, public ConnectionOwner {
  public:
   LoopServer(net::Loop& loop, Handler& handler, ServerOptions options)
-      : context_{loop, handler, std::move(options), DateCache(loop.clock()),
-                 RefusedCounters(loop.metrics())} {}
+      : context_{loop,
+                 handler,
+                 std::move(options),
+                 DateCache(loop.clock()),
+                 RefusedCounters(loop.metrics()),
+                 BoundMetrics(loop.metrics())} {}
 
   Result<void> listen() {
     auto listener = net::Listener::listen(context_.loop, context_.options.listen_address,

@@ -110,6 +110,13 @@ const std::vector<Variable>& variables() {
        [](Config& c, const std::string& t) {
          return set_number(c.connections_max, t, 1, 1'000'000);
        }},
+      {"MANA_SYNC_MAX_BODIES_BYTES", std::to_string(limits::kBodiesBytesMaxDefault),
+       "request bodies of all clients together",
+       "a number of bytes from MANA_SYNC_MAX_BODY_BYTES to 1099511627776",
+       [](Config& c, const std::string& t) {
+         return set_number(c.bodies_bytes_max, t, static_cast<int64_t>(c.body_bytes_max),
+                           kBytesMax);
+       }},
       {"MANA_SYNC_MAX_OUTPUT_BYTES", std::to_string(limits::kOutputBytesMaxDefault),
        "answers that all clients together have not taken",
        "a number of bytes from 16777216 to 1099511627776",

@@ -42,3 +42,40 @@ test('answers that very many do not take: those that kept them longest are close
       'nothing is left of it', async () => (await server.metrics()).mana_sync_output_bytes === 0);
   await server.stop();
 });
+
+test(
+    'bodies of very many at once: those that would be too much are refused at their head',
+    async () => {
+      const bodyMax = mebibyte;
+      const server = await Server.start({
+        env: {
+          MANA_SYNC_MAX_BODY_BYTES: String(bodyMax),
+          MANA_SYNC_MAX_BODIES_BYTES: String(4 * bodyMax)
+        }
+      });
+      const client = server.client();
+      const head = (length) => `POST ${client.path} HTTP/1.1\r\nHost: a\r\n` +
+          `Authorization: Bearer ${client.token}\r\nContent-Length: ${length}\r\n\r\n`;
+      const body = JSON.stringify({changes: [insert('r', {text: 'x'.repeat(bodyMax / 2)})]});
+      const metricIs = (name, value) =>
+          until(`${name} is ${value}`, async () => (await server.metrics())[name] === value);
+      // What is promised takes no room, and what came does: all but the last byte, of seven bodies.
+      const promised = await Promise.all([...Array(20)].map(() => RawSocket.connect(server.port)));
+      for (const raw of promised) raw.send(head(bodyMax));
+      const held = await Promise.all([...Array(7)].map(() => RawSocket.connect(server.port)));
+      for (const raw of held) raw.send(head(body.length)).send(body.slice(0, -1));
+      await metricIs('mana_sync_bodies_bytes', 7 * (body.length - 1));
+      await metricIs('mana_sync_requests_in_flight', 28);  // the scrape's own among them
+
+      const refused = await RawSocket.connect(server.port);
+      const answer = await refused.send(head(bodyMax)).response();
+      assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '1'], answer.body);
+      refused.destroy();
+      await metricIs('mana_sync_bodies_refused_total', 1);
+      await server.client().push(insert('small', {createdAt: at()}));
+      for (const raw of held) assert.equal((await raw.send('}').response()).status, 200);
+      await metricIs('mana_sync_bodies_bytes', 0);
+      for (const raw of [...promised, ...held]) raw.destroy();
+      await metricIs('mana_sync_requests_in_flight', 1);
+      await server.stop();
+    });

@@ -38,7 +38,7 @@ inline constexpr size_t kPooledTextsMax = 64;
 inline constexpr size_t kPooledTextBytesMin = 256;
 inline constexpr size_t kPooledTextBytesMax = 4 * kKiB;
 // Request bodies held in memory, all connections together; beyond: 503.
-inline constexpr size_t kBodiesBytesMax = 1024 * kMiB;
+inline constexpr size_t kBodiesBytesMaxDefault = 1024 * kMiB;
 // Past simdjson's need to read beyond the end (SIMDJSON_PADDING).
 inline constexpr size_t kBodyPaddingBytes = 64;
 // Connections beyond the maximum that are still told so (503); any more are closed at once.
@@ -212,7 +212,7 @@ inline constexpr int64_t kShutdownGraceMs = 10'000;
 
 static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a header block");
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
-static_assert(kBodyBytesMaxDefault < kBodiesBytesMax);
+static_assert(kBodyBytesMaxDefault < kBodiesBytesMaxDefault);
 static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
 static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);

@@ -71,7 +71,7 @@ struct ServerOptions {
   size_t body_bytes_max = 0;
   size_t connections_max = 0;
   // Request bodies in memory, of all connections together; beyond: 503.
-  size_t bodies_bytes_max = limits::kBodiesBytesMax;
+  size_t bodies_bytes_max = limits::kBodiesBytesMaxDefault;
   CorsPolicy cors;
   // Takes the texts of bodies that were copied behind their head; must outlive the server. nullptr:
   // they are freed.
