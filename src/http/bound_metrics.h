@@ -15,11 +15,21 @@ struct BoundMetrics {
                                    "Bytes of the bodies of requests that are not answered yet.")),
         bodies_refused(
             metrics.counter("mana_sync_bodies_refused_total",
-                            "Requests refused because the bodies of others took too much.")) {}
+                            "Requests refused because the bodies of others took too much.")),
+        connections_refused(
+            metrics.counter("mana_sync_connections_refused_total", kRefusedHelp, "bound=\"all\"")),
+        address_connections_refused(metrics.counter("mana_sync_connections_refused_total",
+                                                    kRefusedHelp, "bound=\"address\"")) {}
 
   Gauge& requests;
   Gauge& bodies_bytes;
   Counter& bodies_refused;
+  Counter& connections_refused;
+  Counter& address_connections_refused;
+
+ private:
+  static constexpr const char* kRefusedHelp =
+      "Connections refused since there were too many, of all clients or of one address.";
 };
 
 }  // namespace mana_sync::http

@@ -14,15 +14,16 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 constexpr Refusal kHeadTimeout{408, "the request head did not arrive in time"};
 constexpr Refusal kBodyTimeout{408, "the request body stalled"};
-constexpr Refusal kOverloaded{503, "too many connections"};
 constexpr Refusal kTooManyBodies{503, "too many request bodies at once"};
 
 }  // namespace
 
-Connection::Connection(ConnectionContext& context, ConnectionOwner& owner, bool overloaded)
+Connection::Connection(ConnectionContext& context, ConnectionOwner& owner,
+                       AddressCounts::Share address, const Refusal* refusal)
     : context_(context),
       owner_(owner),
-      overloaded_(overloaded),
+      address_(std::move(address)),
+      refusal_(refusal),
       parser_(request_, context.options.body_bytes_max) {}
 
 Connection::~Connection() {
@@ -124,9 +125,9 @@ void Connection::on_head_complete(bool more_input) {
   probes::request_start(request_.path);
   is_preflight_ = is_preflight();
   count_request();
-  if (overloaded_) {
+  if (refusal_ != nullptr) {
     state_ = State::kBody;  // the head could be read
-    return refuse(kOverloaded);
+    return refuse(*refusal_);
   }
   if (!is_preflight_) {
     if (auto response = context_.handler.on_head(request_)) {

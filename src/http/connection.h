@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "address_counts.h"
 #include "bound_metrics.h"
 #include "mana_sync/base/slot_map.h"
 #include "mana_sync/http/message.h"
@@ -44,12 +45,16 @@ class ConnectionOwner {
 
 class Connection final : public net::SocketEvents {
  public:
-  // `overloaded`: there are too many connections; its first request is answered 503, and it closes.
-  // `context` and `owner` must outlive the connection.
-  Connection(ConnectionContext& context, ConnectionOwner& owner, bool overloaded);
+  // `refusal`: what its first request is answered, after which it closes; nullptr: it is served.
+  // `context`, `owner` and `refusal` must outlive the connection.
+  Connection(ConnectionContext& context, ConnectionOwner& owner, AddressCounts::Share address,
+             const Refusal* refusal);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+
+  // Lets go of its address, for who gets the socket.
+  [[nodiscard]] AddressCounts::Share take_address() { return std::move(address_); }
 
   // Takes over the socket `fd`. Called once, first.
   void open(SlotId id, int fd);
@@ -136,7 +141,8 @@ class Connection final : public net::SocketEvents {
 
   ConnectionContext& context_;
   ConnectionOwner& owner_;
-  const bool overloaded_;
+  AddressCounts::Share address_;
+  const Refusal* const refusal_;
   SlotId id_;
   net::StreamSocket* socket_ = nullptr;
   State state_ = State::kHead;

@@ -13,11 +13,15 @@
 namespace mana_sync::http {
 namespace {
 
+constexpr Refusal kOverloaded{503, "too many connections"};
+constexpr Refusal kAddressOverloaded{503, "too many connections from this address"};
+
 // A connection that has left HTTP: passes on what its socket tells, and ends with it.
 class UpgradedSlot final : public net::SocketEvents {
  public:
-  UpgradedSlot(net::StreamSocket& socket, std::unique_ptr<UpgradedConnection> connection)
-      : socket_(socket), connection_(std::move(connection)) {}
+  UpgradedSlot(net::StreamSocket& socket, std::unique_ptr<UpgradedConnection> connection,
+               AddressCounts::Share address)
+      : socket_(socket), connection_(std::move(connection)), address_(std::move(address)) {}
 
   // Called once, first. `slots` owns this under `id`, and must outlive it.
   void open(SlotMap<UpgradedSlot>& slots, SlotId id, std::string unread) {
@@ -40,6 +44,7 @@ class UpgradedSlot final : public net::SocketEvents {
  private:
   net::StreamSocket& socket_;
   const std::unique_ptr<UpgradedConnection> connection_;
+  const AddressCounts::Share address_;
   SlotMap<UpgradedSlot>* slots_ = nullptr;
   SlotId id_;
 };
@@ -80,16 +85,36 @@ class LoopServer final : public Server, public ConnectionOwner {
   }
 
  private:
+  // Why a new connection is not served; nullptr: it is.
+  const Refusal* find_refusal(const AddressCounts::Share& address) {
+    if (address.connections() > context_.options.address_connections_max) {
+      context_.bounds.address_connections_refused.add();
+      return &kAddressOverloaded;
+    }
+    if (connection_count() < context_.options.connections_max) return nullptr;
+    context_.bounds.connections_refused.add();
+    return &kOverloaded;
+  }
+
+  // Some of those that are not served are told so.
+  bool has_room_to_tell(const AddressCounts::Share& address) const {
+    const ServerOptions& options = context_.options;
+    return connection_count() < options.connections_max + limits::kOverloadConnectionsMax &&
+           address.connections() <=
+               options.address_connections_max + limits::kOverloadAddressConnectionsMax;
+  }
+
   void on_accept(int fd) {
-    const size_t count = connection_count();
-    const size_t connections_max = context_.options.connections_max;
-    if (count >= connections_max + limits::kOverloadConnectionsMax) {
+    AddressCounts::Share address;
+    if (context_.options.address_connections_max > 0) address = addresses_.count_peer(fd);
+    const Refusal* const refusal = find_refusal(address);
+    if (!has_room_to_tell(address)) {
       context_.refused.count(503);
       ::close(fd);
       return;
     }
     const SlotId id = connections_.insert(
-        std::make_unique<Connection>(context_, *this, count >= connections_max));
+        std::make_unique<Connection>(context_, *this, std::move(address), refusal));
     connections_.find(id)->open(id, fd);
   }
 
@@ -101,8 +126,9 @@ class LoopServer final : public Server, public ConnectionOwner {
   void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
                               std::unique_ptr<UpgradedConnection> next,
                               std::string unread) override {
-    connections_.remove(connection);
-    const SlotId id = upgraded_.insert(std::make_unique<UpgradedSlot>(socket, std::move(next)));
+    AddressCounts::Share address = connections_.remove(connection)->take_address();
+    const SlotId id = upgraded_.insert(
+        std::make_unique<UpgradedSlot>(socket, std::move(next), std::move(address)));
     UpgradedSlot& slot = *upgraded_.find(id);
     slot.open(upgraded_, id, std::move(unread));
     if (shutting_down_) slot.begin_shutdown();
@@ -113,6 +139,7 @@ class LoopServer final : public Server, public ConnectionOwner {
   }
 
   ConnectionContext context_;
+  AddressCounts addresses_;  // outlives the connections
   SlotMap<Connection> connections_;
   SlotMap<UpgradedSlot> upgraded_;
   bool shutting_down_ = false;

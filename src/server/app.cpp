@@ -103,6 +103,7 @@ class Worker final : public App, private store::StoreEvents {
                                        .port = config_.port,
                                        .body_bytes_max = config_.body_bytes_max,
                                        .connections_max = config_.connections_max,
+                                       .address_connections_max = config_.address_connections_max,
                                        .bodies_bytes_max = config_.bodies_bytes_max,
                                        .cors = config_.cors,
                                        .texts = &engine_->texts()});

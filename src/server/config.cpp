@@ -110,6 +110,12 @@ const std::vector<Variable>& variables() {
        [](Config& c, const std::string& t) {
          return set_number(c.connections_max, t, 1, 1'000'000);
        }},
+      {"MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS", "0",
+       "open connections of one IPv4 address, or one /64 of IPv6",
+       "a number up to 1000000; 0: any number",
+       [](Config& c, const std::string& t) {
+         return set_number(c.address_connections_max, t, 0, 1'000'000);
+       }},
       {"MANA_SYNC_MAX_BODIES_BYTES", std::to_string(limits::kBodiesBytesMaxDefault),
        "request bodies of all clients together",
        "a number of bytes from MANA_SYNC_MAX_BODY_BYTES to 1099511627776",

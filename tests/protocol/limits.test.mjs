@@ -6,6 +6,7 @@ import {at, insert} from './support/client.mjs';
 import {mebibyte, residentBytes, underAddressSanitizer} from './support/memory.mjs';
 import {RawSocket} from './support/raw.mjs';
 import {Server} from './support/server.mjs';
+import {Socket} from './support/socket.mjs';
 import {test, until} from './support/wait.mjs';
 
 test('answers that very many do not take: those that kept them longest are closed', async () => {
@@ -79,3 +80,56 @@ test(
       await metricIs('mana_sync_requests_in_flight', 1);
       await server.stop();
     });
+
+test(
+    'connections of one address: those beyond its share are refused, and others are not',
+    async () => {
+      const server = await Server.start({
+        env: {MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS: '3', MANA_SYNC_LISTEN_ADDRESS: ''},
+        ready: false
+      });
+      const get = 'GET /health HTTP/1.1\r\nHost: a\r\n\r\n';
+      const ask = async (host) => {
+        const raw = await RawSocket.connect(server.port, host);
+        raw.status = (await raw.send(get).response()).status;
+        return raw;
+      };
+      const isServed = (status) => status !== undefined && status !== 503;
+      await until('it serves', async () => {
+        const raw = await ask('::1');
+        raw.destroy();
+        return isServed(raw.status);
+      });
+      // A WebSocket is a connection as any other.
+      const first = await Socket.open(server);
+      const two = [await ask('127.0.0.1'), await ask('127.0.0.1')];
+      assert.ok(two.every(({status}) => isServed(status)));
+      const refused = await RawSocket.connect(server.port);
+      const answer = await refused.send(get).response();
+      assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '1']);
+      assert.match(answer.body, /this address/);
+      refused.destroy();
+      assert.ok(isServed((await ask('::1')).status), 'another address');
+      first.destroy();
+      await until('what is closed is free again', async () => {
+        const raw = await ask('127.0.0.1');
+        raw.destroy();
+        return isServed(raw.status);
+      });
+      const metrics = await RawSocket.connect(server.port, '::1');
+      const {body} = await metrics.send(get.replace('health', 'metrics')).response();
+      assert.match(body, /connections_refused_total{bound="address"} [1-9]/);
+      assert.match(body, /connections_refused_total{bound="all"} 0/);
+      await server.stop();
+    });
+
+test('connections of all: those beyond the maximum are refused', async () => {
+  const server = await Server.start({env: {MANA_SYNC_MAX_CONNECTIONS: '2'}});
+  const two = [await RawSocket.connect(server.port), await RawSocket.connect(server.port)];
+  const refused = await server.get('/metrics');
+  assert.equal(refused.status, 503);
+  two.forEach((raw) => raw.destroy());
+  await until('there is room again', async () => (await server.get('/metrics')).status === 200);
+  assert.ok((await server.metrics())['mana_sync_connections_refused_total{bound="all"}'] >= 1);
+  await server.stop();
+});

@@ -43,6 +43,8 @@ inline constexpr size_t kBodiesBytesMaxDefault = 1024 * kMiB;
 inline constexpr size_t kBodyPaddingBytes = 64;
 // Connections beyond the maximum that are still told so (503); any more are closed at once.
 inline constexpr size_t kOverloadConnectionsMax = 1'024;
+// The same for those of one address.
+inline constexpr size_t kOverloadAddressConnectionsMax = 16;
 
 // --- Connections and receive buffers (net) ---
 inline constexpr size_t kConnectionsMaxDefault = 50'000;
@@ -214,6 +216,7 @@ static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a he
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
 static_assert(kBodyBytesMaxDefault < kBodiesBytesMaxDefault);
 static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
+static_assert(kOverloadAddressConnectionsMax < kOverloadConnectionsMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);
 static_assert(kWebSocketCloseTimeoutMs <= kWebSocketCloseTotalTimeoutMs);
 static_assert(kWebSocketMessageBytesMax < kWebSocketUnfinishedBytesMax);

@@ -70,6 +70,8 @@ struct ServerOptions {
   uint16_t port = 3050;  // 0: any
   size_t body_bytes_max = 0;
   size_t connections_max = 0;
+  // Of one IPv4 address, or one /64 of IPv6; 0: any number.
+  size_t address_connections_max = 0;
   // Request bodies in memory, of all connections together; beyond: 503.
   size_t bodies_bytes_max = limits::kBodiesBytesMaxDefault;
   CorsPolicy cors;

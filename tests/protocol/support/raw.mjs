@@ -5,9 +5,9 @@ import net from 'node:net';
 import {until} from './wait.mjs';
 
 export class RawSocket {
-  static async connect(port) {
+  static async connect(port, host = '127.0.0.1') {
     const raw = new RawSocket();
-    raw.socket = net.connect({host: '127.0.0.1', port, allowHalfOpen: true});
+    raw.socket = net.connect({host, port, allowHalfOpen: true});
     raw.received = Buffer.alloc(0);
     raw.socket.on('data', (data) => { raw.received = Buffer.concat([raw.received, data]); });
     raw.socket.on('end', () => { raw.ended = true; });
