@@ -56,6 +56,8 @@ std::string_view error_code(int status) {
       return "expectation_failed";
     case 426:
       return "upgrade_required";
+    case 429:
+      return "too_many_requests";
     case 431:
       return "headers_too_large";
     case 503:
@@ -77,7 +79,7 @@ Response error_response(int status, std::string_view message) {
   append_json_string(body, message);
   body += '}';
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  if (status == 503 || status == 429) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 

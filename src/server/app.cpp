@@ -13,6 +13,7 @@
 #include "mana_sync/server/key_set_refresh.h"
 #include "mana_sync/store/store.h"
 #include "mana_sync/sync/engine.h"
+#include "request_rates.h"
 
 namespace mana_sync::server {
 namespace {
@@ -96,7 +97,8 @@ class Worker final : public App, private store::StoreEvents {
   Result<void> start_http() {
     followers_ = std::make_unique<Followers>(*loop_, *engine_);
     sockets_ = std::make_unique<Sockets>(*loop_, engine_->hub(), *authenticator_);
-    gateway_ = std::make_unique<Gateway>(*engine_, *authenticator_, *followers_, *sockets_,
+    rates_ = std::make_unique<RequestRates>(clock_, metrics_, config_.user_requests_per_second_max);
+    gateway_ = std::make_unique<Gateway>(*engine_, *authenticator_, *followers_, *sockets_, *rates_,
                                          metrics_, [this] { return health(); });
     auto server = http::Server::start(*loop_, *gateway_,
                                       {.listen_address = config_.listen_address,
@@ -171,6 +173,7 @@ class Worker final : public App, private store::StoreEvents {
   std::unique_ptr<KeySetRefresh> key_set_refresh_;
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Sockets> sockets_;
+  std::unique_ptr<RequestRates> rates_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<http::Server> http_;
 };

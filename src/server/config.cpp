@@ -116,6 +116,11 @@ const std::vector<Variable>& variables() {
        [](Config& c, const std::string& t) {
          return set_number(c.address_connections_max, t, 0, 1'000'000);
        }},
+      {"MANA_SYNC_MAX_REQUESTS_PER_SECOND_PER_USER", "0", "pushes, pulls and streams of one user",
+       "a number up to 1000000; 0: any number",
+       [](Config& c, const std::string& t) {
+         return set_number(c.user_requests_per_second_max, t, 0, 1'000'000);
+       }},
       {"MANA_SYNC_MAX_BODIES_BYTES", std::to_string(limits::kBodiesBytesMaxDefault),
        "request bodies of all clients together",
        "a number of bytes from MANA_SYNC_MAX_BODY_BYTES to 1099511627776",

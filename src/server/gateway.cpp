@@ -21,11 +21,13 @@ struct Verdict {
 }  // namespace
 
 Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
-                 Sockets& sockets, Metrics& metrics, std::function<Health()> health)
+                 Sockets& sockets, RequestRates& rates, Metrics& metrics,
+                 std::function<Health()> health)
     : engine_(engine),
       authenticator_(authenticator),
       followers_(followers),
       sockets_(sockets),
+      rates_(rates),
       metrics_(metrics),
       connections_(metrics.gauge("mana_sync_connections_total", "Open client connections")),
       http_connections_(
@@ -117,6 +119,8 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
              if (!responder.waiting()) return;
              if (!identity) {
                responder.respond(answer_of(identity.error()));
+             } else if (!rates_.admits((*identity)->user_id)) {
+               responder.respond(http::error_response(429, "too many requests of this user"));
              } else {
                serve(route, request, std::move(*identity), responder);
              }

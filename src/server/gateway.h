@@ -14,6 +14,7 @@
 #include "mana_sync/sync/engine.h"
 #include "process_metrics.h"
 #include "request_metrics.h"
+#include "request_rates.h"
 #include "routes.h"
 #include "sockets.h"
 
@@ -24,7 +25,7 @@ class Gateway final : public http::Handler {
  public:
   // All must outlive the gateway; `health` is asked at each /health and /metrics.
   Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
-          Sockets& sockets, Metrics& metrics, std::function<Health()> health);
+          Sockets& sockets, RequestRates& rates, Metrics& metrics, std::function<Health()> health);
 
   // How PostgreSQL stands: before the first kReady, and from kStandby on, clients get 503, and
   // those that are told of changes are sent away; while it is down pushes get 503, and pulls that
@@ -52,6 +53,7 @@ class Gateway final : public http::Handler {
   auth::Authenticator& authenticator_;
   Followers& followers_;
   Sockets& sockets_;
+  RequestRates& rates_;
   Metrics& metrics_;
   // What /metrics tells of health().
   Gauge& connections_;

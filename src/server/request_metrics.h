@@ -11,8 +11,8 @@
 namespace mana_sync::server {
 
 // Every status that the server answers with.
-inline constexpr std::array kStatuses = {101, 200, 204, 400, 401, 404, 405, 408,
-                                         413, 415, 417, 426, 431, 500, 503, 505};
+inline constexpr std::array kStatuses = {101, 200, 204, 400, 401, 404, 405, 408, 413,
+                                         415, 417, 426, 429, 431, 500, 503, 505};
 
 // One thread. Counts without a lookup by name: what a request costs does not depend on how many
 // series there are.

@@ -31,7 +31,8 @@ test('--help and --version print and exit with 0', async () => {
                'MANA_SYNC_PG_WRITE_CONNECTIONS', 'MANA_SYNC_PG_READ_CONNECTIONS',
                'MANA_SYNC_LOG_LEVEL', 'MANA_SYNC_JWT_ISSUER', 'MANA_SYNC_JWT_AUDIENCE',
                'MANA_SYNC_CACHE_BYTES', 'MANA_SYNC_MAX_CONNECTIONS', 'MANA_SYNC_MAX_OUTPUT_BYTES',
-               'MANA_SYNC_MAX_BODIES_BYTES', 'MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS']) {
+               'MANA_SYNC_MAX_BODIES_BYTES', 'MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS',
+               'MANA_SYNC_MAX_REQUESTS_PER_SECOND_PER_USER']) {
     assert.ok(help.out.includes(name), `--help tells of ${name}`);
   }
   const version = await outcome({}, '--version');
@@ -65,7 +66,8 @@ test(
         MANA_SYNC_MAX_CONNECTIONS: ['0', 'x'],
         MANA_SYNC_MAX_OUTPUT_BYTES: ['0', '1 GiB'],
         MANA_SYNC_MAX_BODIES_BYTES: ['10485759', 'x'],
-        MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS: ['-1', 'x']
+        MANA_SYNC_MAX_CONNECTIONS_PER_ADDRESS: ['-1', 'x'],
+        MANA_SYNC_MAX_REQUESTS_PER_SECOND_PER_USER: ['-1', '0.5']
       };
       for (const [name, values] of Object.entries(wrong)) {
         for (const value of values) {

@@ -133,3 +133,32 @@ test('connections of all: those beyond the maximum are refused', async () => {
   assert.ok((await server.metrics())['mana_sync_connections_refused_total{bound="all"}'] >= 1);
   await server.stop();
 });
+
+test(
+    'requests of one user beyond its rate: 429, of pushes and pulls; other users go on',
+    async () => {
+      const server = await Server.start({env: {MANA_SYNC_MAX_REQUESTS_PER_SECOND_PER_USER: '1'}});
+      const client = server.client();
+      const statuses = {};
+      const count = ({status}) => { statuses[status] = (statuses[status] ?? 0) + 1; };
+      let last;
+      for (let i = 0; i < 20; i += 1) {
+        count(await client.query({collection: 'todos', since: 'x'}));
+        count(last = await client.post({changes: [insert(`r${i}`, {createdAt: at()})]}));
+      }
+      assert.deepEqual(Object.keys(statuses), ['200', '429']);
+      assert.ok(statuses[200] >= 10, 'ten seconds\' worth may come at once');
+      assert.deepEqual(
+          [last.status, last.json.error, last.headers['retry-after']],
+          [429, 'too_many_requests', '1']);
+      assert.notEqual(last.headers.connection, 'close', 'a client need not connect again');
+      assert.ok(await server.database.count(client.user) < 20, 'what is refused is not stored');
+      assert.equal((await server.client().pull()).serverChanges.length, 0);
+      const metrics = await server.metrics();
+      assert.equal(metrics.mana_sync_requests_over_rate_total, statuses[429]);
+      assert.equal(metrics.mana_sync_request_rate_users, 3, 'the client of ready() is one');
+      await until(
+          'it may ask again',
+          async () => (await client.query({collection: 'todos', since: 'x'})).status === 200);
+      await server.stop();
+    });

@@ -114,6 +114,12 @@ inline constexpr int64_t kTokenLeewayS = 30;
 inline constexpr size_t kVerifiedTokensMax = 65'536;
 inline constexpr size_t kVerifiedTokenBytesMax = 64 * kMiB;  // of all remembered tokens
 
+// --- Rates (PROTOCOL 9.5) ---
+inline constexpr int64_t kRequestBurstS = 10;  // a user's rate for that long may come at once
+inline constexpr size_t kRequestRateUsersMax =
+    65'536;                                          // with recent requests; others are forgotten
+inline constexpr size_t kRequestRateFreedShare = 8;  // then the bound divided by this is freed
+
 // --- Key set (PROTOCOL 1.4) ---
 inline constexpr int64_t kKeySetRefreshMs = 300'000;
 inline constexpr int64_t kKeySetUnknownKidIntervalMs = 10'000;

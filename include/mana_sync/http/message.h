@@ -51,9 +51,9 @@ struct Response {
 
 // `{"error":"<code>","message":"<message>"}` (PROTOCOL 9.2). `code` is derived from the status:
 // bad_request, unauthorized, not_found, method_not_allowed, request_timeout, payload_too_large,
-// unsupported_media_type, expectation_failed, headers_too_large, upgrade_required, internal,
-// unavailable, version_not_supported; other statuses use bad_request (4xx) or internal. 401 gets
-// `WWW-Authenticate: Bearer`, 503 `Retry-After: 1`.
+// unsupported_media_type, expectation_failed, headers_too_large, upgrade_required,
+// too_many_requests, internal, unavailable, version_not_supported; other statuses use bad_request
+// (4xx) or internal. 401 gets `WWW-Authenticate: Bearer`, 429 and 503 `Retry-After: 1`.
 [[nodiscard]] std::string_view error_code(int status);
 [[nodiscard]] Response error_response(int status, std::string_view message);
 

@@ -21,7 +21,8 @@ struct Config {
   http::CorsPolicy cors;
   size_t body_bytes_max = 0;
   size_t connections_max = 0;
-  size_t address_connections_max = 0;  // 0: any number
+  size_t address_connections_max = 0;       // 0: any number
+  size_t user_requests_per_second_max = 0;  // 0: any number
   size_t bodies_bytes_max = 0;
   size_t output_bytes_max = 0;
   size_t cache_bytes_max = 0;
