@@ -8,6 +8,11 @@
 namespace mana_sync::http {
 namespace {
 
+// Every body is one user's data or tells of them: it is never a page, whatever is in it, and no
+// cache between has it afterwards.
+constexpr std::string_view kBodyHeaders =
+    "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n";
+
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 101:
@@ -79,7 +84,7 @@ void append_answer_head(std::string& out, const Response& response, const Answer
          reason_phrase(response.status), "\r\nDate: ", context.date, "\r\n");
   if (status_has_body(response.status)) {
     if (!response.content_type.empty()) {
-      append("Content-Type: ", std::string_view(response.content_type), "\r\n");
+      append("Content-Type: ", std::string_view(response.content_type), "\r\n", kBodyHeaders);
     }
     if (context.framing == AnswerFraming::kLength) {
       const fmt::format_int length(response.body.size());

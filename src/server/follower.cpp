@@ -18,7 +18,6 @@ namespace {
 http::Response head_of_events() {
   http::Response head;
   head.content_type = http::kEventStreamType;
-  head.headers.emplace_back("Cache-Control", "no-store");
   head.headers.emplace_back("X-Accel-Buffering", "no");  // nginx would hold events back
   return head;
 }

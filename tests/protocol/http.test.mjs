@@ -303,3 +303,21 @@ test('9.4 * alone allows any origin, echoed', async () => {
     assert.equal(headers['access-control-allow-credentials'], 'true');
   }
 });
+
+test(
+    '9.1 every answer with a body forbids to guess its type and to keep it, and names no server',
+    async () => {
+      const client = server.client();
+      const answers = [
+        await client.query({collection: 'todos', since: 'x'}), await client.post('{'),
+        await server.get('/health'), await server.get('/metrics'), await server.get('/nowhere'),
+        await server.get('/sync/app/pull'),
+        await server.request({method: 'DELETE', path: '/sync/app'})
+      ];
+      assert.equal(new Set(answers.map(({status}) => status)).size, 5);
+      for (const {status, headers} of answers) {
+        assert.equal(headers['x-content-type-options'], 'nosniff', status);
+        assert.equal(headers['cache-control'], 'no-store', status);
+        for (const name of ['server', 'x-powered-by', 'via']) assert.ok(!(name in headers), name);
+      }
+    });
