@@ -103,9 +103,15 @@ ON CONFLICT DO NOTHING)";
 }  // namespace
 
 const Statement& create_migrations_table() {
+  // IF NOT EXISTS asks for the right to create even where nothing is created.
   static const Statement statement{"", R"(
-CREATE TABLE IF NOT EXISTS mana_sync_migrations (
-  version INT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now()))"};
+DO $$
+BEGIN
+  IF to_regclass('mana_sync_migrations') IS NULL THEN
+    CREATE TABLE mana_sync_migrations (
+      version INT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now());
+  END IF;
+END $$)"};
   return statement;
 }
 
