@@ -61,6 +61,10 @@ Error open_failed(int error) {
                 "; check `sysctl kernel.io_uring_disabled` (it must be 0) and, in a container, "
                 "that its seccomp profile allows io_uring"};
   }
+  if (error == ENOMEM) {
+    return {ErrorCode::kIo,
+            what + "; its queues count as locked memory: `ulimit -l` must be 1 MiB or more"};
+  }
   return {ErrorCode::kIo, what};
 }
 

@@ -14,6 +14,7 @@
 #include "mana_sync/store/store.h"
 #include "mana_sync/sync/engine.h"
 #include "request_rates.h"
+#include "service_manager.h"
 
 namespace mana_sync::server {
 namespace {
@@ -34,7 +35,10 @@ class Worker final : public App, private store::StoreEvents {
     return start_http();
   }
 
-  void run() override { loop_->run(); }
+  void run() override {
+    tell_service_manager("READY=1");
+    loop_->run();
+  }
 
  private:
   // Serving -> Draining at the first signal: requests in flight are finished. Draining -> Closing
@@ -137,6 +141,7 @@ class Worker final : public App, private store::StoreEvents {
   void on_signal(int number) {
     if (state_ != State::kServing) std::_Exit(kExitAtSecondSignal);
     log_.info("stopping", {{"signal", number}});
+    tell_service_manager("STOPPING=1");
     state_ = State::kDraining;
     http_->begin_shutdown();
     loop_->after(std::chrono::milliseconds(limits::kShutdownGraceMs), [this] {

@@ -12,7 +12,7 @@ run_packages=(
   libfmt-dev libcli11-dev libcurl4-openssl-dev libxxhash-dev libwslay-dev libssl-dev systemtap-sdt-dev
 )
 # What the tests need beside.
-test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus faketime)
+test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus faketime systemd)
 # What the fuzzers need: the first clang that knows all of C++20 that libstdc++ 12 asks for.
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 # A Node that does not come from Debian brings its npm along, and Debian's would conflict with it.
