@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "mana_sync/base/limits.h"
+#include "secrets.h"
 
 namespace mana_sync::server {
 namespace {
@@ -145,32 +146,17 @@ const std::vector<Variable>& variables() {
       {"MANA_SYNC_PG_READ_CONNECTIONS", "2", "connections to PostgreSQL that read",
        "a number from 1 to 64",
        [](Config& c, const std::string& t) { return set_number(c.read_connections, t, 1, 64); }},
+      {"MANA_SYNC_CORE_DUMPS", "no",
+       "whether a crash may leave a core dump, which holds passwords, tokens and users' data",
+       "yes or no",
+       [](Config& c, const std::string& t) {
+         c.core_dumps = t == "yes";
+         return t == "yes" || t == "no";
+       }},
       {"MANA_SYNC_LOG_LEVEL", "info", "how much is logged", "debug, info, warn, error or off",
        set_log_level},
   };
   return all;
-}
-
-// `…://user:password@…` and `password=…` with the secret as `***`.
-std::string without_secrets(std::string text) {
-  const size_t scheme = text.find("://");
-  if (scheme != std::string::npos) {
-    const size_t begin = scheme + 3;
-    const size_t at = text.find('@', begin);
-    const size_t colon = text.find(':', begin);
-    const size_t end = text.find_first_of("/?", begin);
-    if (at != std::string::npos && colon < at && at < end) {
-      text.replace(colon + 1, at - colon - 1, "***");
-    }
-  }
-  for (size_t begin = text.find("password="); begin != std::string::npos;
-       begin = text.find("password=", begin + 1)) {
-    const size_t value = begin + std::string_view("password=").size();
-    const bool quoted = value < text.size() && text[value] == '\'';
-    const size_t end = quoted ? text.find('\'', value + 1) : text.find_first_of(" &", value);
-    text.replace(value, (end == std::string::npos ? text.size() : end + quoted) - value, "***");
-  }
-  return text;
 }
 
 std::string value_of(const Variable& variable, const Environment& environment) {

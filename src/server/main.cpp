@@ -55,7 +55,14 @@ void watch_memory() {
 #endif
 }
 
+// Memory holds passwords, tokens and what users wrote. That of a crash would stay on a disk.
+void forbid_core_dumps() {
+  const rlimit none{};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
 int serve(const server::Config& config) {
+  if (!config.core_dumps) forbid_core_dumps();
   const SystemClock clock;
   Logger log(config.log_level, clock);
   raise_descriptor_limit(config.connections_max, log);

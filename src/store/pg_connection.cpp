@@ -19,6 +19,24 @@ using std::chrono::milliseconds;
 
 constexpr int kBinary = 1;
 
+// What libpq took for something else though it is a part of the password. It would name it when it
+// cannot connect, and the log would hold it.
+std::optional<std::string> find_misread_password(const PQconninfoOption* options) {
+  for (; options->keyword != nullptr; ++options) {
+    if (options->val == nullptr) continue;
+    const std::string_view name = options->keyword;
+    const std::string_view value = options->val;
+    if (name == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos) {
+      return "the port is not a number; a / or : in the password must be written %2F or %3A";
+    }
+    // A host's first may be one: a socket in the abstract namespace.
+    if ((name == "host" || name == "dbname") && value.find('@', 1) != std::string_view::npos) {
+      return "an @ in the host or database; in the password it must be written %40";
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 PgResult::~PgResult() {
@@ -68,8 +86,11 @@ bool names_data(std::string_view sqlstate) {
 std::optional<std::string> PgConnection::url_error(const std::string& url) {
   char* message = nullptr;
   PQconninfoOption* parsed = PQconninfoParse(url.c_str(), &message);
-  PQconninfoFree(parsed);
-  if (parsed != nullptr) return std::nullopt;
+  if (parsed != nullptr) {
+    auto misread = find_misread_password(parsed);
+    PQconninfoFree(parsed);
+    return misread;
+  }
   std::string text = message != nullptr ? message : "out of memory";
   PQfreemem(message);
   // libpq quotes what it could not parse, which may hold the password.

@@ -31,6 +31,7 @@ struct Config {
   int read_connections = 0;
   std::string jwt_issuer;
   std::string jwt_audience;
+  bool core_dumps = false;
   LogLevel log_level = LogLevel::kInfo;
 };
 
