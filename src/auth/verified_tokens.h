@@ -27,6 +27,11 @@ class VerifiedTokens {
 
   // The token whose hash is `hash`, and whose bytes are `token`: a hash alone never stands for a
   // signature. Allocates nothing. Borrowed until the next call; nullptr if there is none.
+  //
+  // The bytes are compared in a time that tells where they differ, and nobody learns from it: they
+  // are compared only with the one token whose 128-bit hash, under a seed of this process, is the
+  // same. Who can make such a token for one that is remembered knows that one. Signatures are
+  // compared by libsodium, in constant time; nothing else that is compared here is a secret.
   [[nodiscard]] const VerifiedToken* find(Hash128 hash, std::string_view token);
 
   // In place of what had that hash.
