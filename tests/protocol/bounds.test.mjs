@@ -1,9 +1,9 @@
 // PROTOCOL 2.12, 9.3, 9.5: what one client can make the server hold.
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
 import {after} from 'node:test';
 
 import {at, insert} from './support/client.mjs';
+import {mebibyte, residentBytes, underAddressSanitizer} from './support/memory.mjs';
 import {lastExchange, RawSocket} from './support/raw.mjs';
 import {Server} from './support/server.mjs';
 import {test, until} from './support/wait.mjs';
@@ -11,14 +11,6 @@ import {test, until} from './support/wait.mjs';
 const server = await Server.start();
 after(() => server.stop());
 
-const mebibyte = 1 << 20;
-// Its quarantine keeps what was freed.
-const underAddressSanitizer = 'ASAN_OPTIONS' in process.env;
-
-const residentBytes = () => {
-  const status = readFileSync(`/proc/${server.process.child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
-};
 
 async function serves(pushes) {
   const client = server.client();
@@ -88,7 +80,7 @@ test('9.1 answers that nobody takes are not piled up', {timeout: 120_000}, async
   for (let i = 0; i < 3; i += 1) {
     await author.push(insert(`r${i}`, {text: 'x'.repeat(mebibyte), createdAt: at()}));
   }
-  const before = residentBytes();
+  const before = residentBytes(server);
   const raw = await RawSocket.connect(server.port);
   raw.socket.pause();
   raw.send(`GET ${author.path}/pull?collection=todos&since=x HTTP/1.1\r\nHost: a\r\n`
@@ -97,7 +89,7 @@ test('9.1 answers that nobody takes are not piled up', {timeout: 120_000}, async
   let most = 0;
   for (let i = 0; i < 20; i += 1) {
     await serves(5);
-    most = Math.max(most, residentBytes() - before);
+    most = Math.max(most, residentBytes(server) - before);
   }
   raw.destroy();
   // 300 answers would be 900 MiB.

@@ -2,30 +2,22 @@
 // memory stays bounded, it closes who takes nothing for 30 s, and they go on from their cursor with
 // nothing lost. The times are the server's own: all readers stop side by side.
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
 import {after} from 'node:test';
 import {setTimeout as pause} from 'node:timers/promises';
 
 import {at, insert} from './support/client.mjs';
 import {EventStream} from './support/events.mjs';
 import {assertOnceEach} from './support/follow.mjs';
+import {mebibyte, residentBytes, underAddressSanitizer} from './support/memory.mjs';
 import {Server} from './support/server.mjs';
 import {Socket} from './support/socket.mjs';
 import {fresh, test, until} from './support/wait.mjs';
 
-const mebibyte = 1 << 20;
 // What the server may grow by. One reader's changes alone are 120 MiB.
 const growthMax = 50 * mebibyte;
-// Its quarantine keeps what was freed.
-const underAddressSanitizer = 'ASAN_OPTIONS' in process.env;
 
 const server = await Server.start({env: {MANA_SYNC_CACHE_BYTES: String(8 * mebibyte)}});
 after(() => server.stop());
-
-const residentBytes = () => {
-  const status = readFileSync(`/proc/${server.process.child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
-};
 
 // Long names make long notices: 10 kB each.
 const tables = [...Array(10).keys()].map((i) => `table${i}-`.padEnd(1000, 'x'));
@@ -51,7 +43,7 @@ test(
       const idleStream = await EventStream.open(idle);
       await stream.until(100);
 
-      const before = residentBytes();
+      const before = residentBytes(server);
       let most = 0;
       socket.ws.pause();
       idleSocket.ws.pause();
@@ -63,7 +55,7 @@ test(
       const secondsSince = () => (Date.now() - begin) / 1000;
       const closedAfter = {};
       const look = async () => {
-        most = Math.max(most, residentBytes() - before);
+        most = Math.max(most, residentBytes(server) - before);
         const {mana_sync_websockets: sockets, mana_sync_followers: streams} =
             await server.metrics();
         if (sockets < 2) closedAfter.socket ??= secondsSince();
@@ -121,7 +113,7 @@ test('6.2 sockets that stop while ever more tables are named', {timeout: 120_000
   const bystander = server.client();
   const sockets = await Promise.all([...Array(20).keys()].map(() => Socket.of(author.other())));
   for (const socket of sockets) socket.ws.pause();
-  const before = residentBytes();
+  const before = residentBytes(server);
   let [most, slowest] = [0, 0];
   const names = [];
   for (let i = 0; i < 8; i += 1) {
@@ -131,7 +123,7 @@ test('6.2 sockets that stop while ever more tables are named', {timeout: 120_000
     const begin = Date.now();
     await bystander.push(insert(fresh('r'), {createdAt: at()}));
     slowest = Math.max(slowest, Date.now() - begin);
-    most = Math.max(most, residentBytes() - before);
+    most = Math.max(most, residentBytes(server) - before);
   }
   if (!underAddressSanitizer) {
     // For each of the 20 all names would be 32 MB, and as much again as a message.
