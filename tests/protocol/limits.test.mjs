@@ -162,3 +162,29 @@ test(
           async () => (await client.query({collection: 'todos', since: 'x'})).status === 200);
       await server.stop();
     });
+
+test('bodies of a hundred clients at once leave the memory as small as their bound', async () => {
+  const bodiesMax = 16 * mebibyte;
+  const server = await Server.start({
+    env: {MANA_SYNC_MAX_BODY_BYTES: String(mebibyte), MANA_SYNC_MAX_BODIES_BYTES: String(bodiesMax)}
+  });
+  const before = residentBytes(server);
+  const senders = await Promise.all([...Array(100)].map(() => RawSocket.connect(server.port)));
+  for (const raw of senders) {
+    raw.send(
+        `POST /sync/app HTTP/1.1\r\nHost: a\r\nContent-Length: ${mebibyte}\r\n` +
+        `Authorization: Bearer ${server.token('a')}\r\n\r\n`);
+    raw.send(Buffer.alloc(mebibyte - 1, ' '));
+  }
+  const metrics = await until('all have sent it, or were refused', async () => {
+    const now = await server.metrics();
+    const held = now.mana_sync_bodies_bytes / (mebibyte - 1);
+    return held + now.mana_sync_bodies_refused_total === 100 && now;
+  });
+  assert.ok(metrics.mana_sync_bodies_bytes <= bodiesMax);
+  const grown = residentBytes(server) - before;
+  if (!underAddressSanitizer)
+    assert.ok(grown < 3 * bodiesMax, `${Math.round(grown / mebibyte)} MiB`);
+  for (const raw of senders) raw.destroy();
+  await server.stop();
+});
