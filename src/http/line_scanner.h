@@ -2,6 +2,7 @@
 // end, and refuses what PROTOCOL 9.3 calls ambiguous and llhttp lets pass, or does not read.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,10 +18,19 @@ namespace mana_sync::http {
   return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
 }
 
+// Whether a byte is one of a token, by its value.
+inline constexpr std::array<bool, 256> kTokenBytes = [] {
+  std::array<bool, 256> is_token{};
+  for (unsigned char c = '0'; c <= '9'; ++c) is_token[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) is_token[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) is_token[c] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) is_token[static_cast<size_t>(c)] = true;
+  return is_token;
+}();
+
 // RFC 9110 §5.6.2: what methods and names of headers are made of.
 [[nodiscard]] constexpr bool is_token_byte(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  return kTokenBytes[static_cast<unsigned char>(c)];
 }
 
 class LineScanner {
