@@ -84,7 +84,7 @@ void append_answer_head(std::string& out, const Response& response, const Answer
          reason_phrase(response.status), "\r\nDate: ", context.date, "\r\n");
   if (status_has_body(response.status)) {
     if (!response.content_type.empty()) {
-      append("Content-Type: ", std::string_view(response.content_type), "\r\n", kBodyHeaders);
+      append("Content-Type: ", response.content_type, "\r\n", kBodyHeaders);
     }
     if (context.framing == AnswerFraming::kLength) {
       const fmt::format_int length(response.body.size());

@@ -43,7 +43,7 @@ struct Response {
   int status = 200;
   // Beside Date, Content-Length, Content-Type, Connection and CORS, which the connection writes.
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string content_type = "application/json";
+  std::string_view content_type = "application/json";  // static text
   GatheredText body;
   // Close the connection after this answer.
   bool close = false;
