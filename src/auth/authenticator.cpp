@@ -63,9 +63,11 @@ struct Authenticator::Impl {
   // The answer with the keys at hand; nullopt if the token's kid is not among them.
   std::optional<AuthResult> decide(std::string_view token);
   void wait_for_key(std::string_view token, AuthCallback done);
+  void begin_fetch();
   // A fetch ended: answers who waited for it.
   void answer_waiters();
   void answer(AuthCallback& done, AuthResult result);
+  void count_refusal(const AuthResult& result);
 
   [[nodiscard]] bool fetch_is_due() const {
     return !fetch_requested_ns || clock.steady_ns() - *fetch_requested_ns >=
@@ -133,6 +135,10 @@ void Authenticator::Impl::wait_for_key(std::string_view token, AuthCallback done
     return answer(done, fail(ErrorCode::kUnavailable, "too many requests wait for a key"));
   }
   waiters.push_back({std::string(token), std::move(done)});
+  begin_fetch();
+}
+
+void Authenticator::Impl::begin_fetch() {
   if (fetching) return;
   fetching = true;
   fetch_requested_ns = clock.steady_ns();
@@ -148,8 +154,12 @@ void Authenticator::Impl::answer_waiters() {
 }
 
 void Authenticator::Impl::answer(AuthCallback& done, AuthResult result) {
-  if (!result && result.error().code == ErrorCode::kUnauthorized) refused_total.add();
+  count_refusal(result);
   done(std::move(result));
+}
+
+void Authenticator::Impl::count_refusal(const AuthResult& result) {
+  if (!result && result.error().code == ErrorCode::kUnauthorized) refused_total.add();
 }
 
 Authenticator::Authenticator(ClaimRules rules, const Clock& clock, Metrics& metrics,
@@ -158,12 +168,24 @@ Authenticator::Authenticator(ClaimRules rules, const Clock& clock, Metrics& metr
 
 Authenticator::~Authenticator() = default;
 
-void Authenticator::authenticate(std::string_view token, AuthCallback done) {
+std::optional<AuthResult> Authenticator::authenticate_now(std::string_view token) {
   std::optional<AuthResult> result = impl_->decide(token);
-  if (!result && (impl_->fetching || impl_->fetch_is_due())) {
-    return impl_->wait_for_key(token, std::move(done));
+  if (!result) {
+    if (impl_->fetching || impl_->fetch_is_due()) return std::nullopt;
+    result = unknown_key();
   }
-  impl_->answer(done, result ? std::move(*result) : unknown_key());
+  impl_->count_refusal(*result);
+  return result;
+}
+
+void Authenticator::begin_fetch() {
+  impl_->begin_fetch();
+}
+
+void Authenticator::authenticate(std::string_view token, AuthCallback done) {
+  std::optional<AuthResult> result = authenticate_now(token);
+  if (!result) return impl_->wait_for_key(token, std::move(done));
+  done(std::move(*result));
 }
 
 void Authenticator::on_keys(std::shared_ptr<const KeySet> keys) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mana_sync/base/check.h"
 #include "mana_sync/base/json_text.h"
 
 namespace mana_sync::http {
@@ -84,30 +85,45 @@ Response error_response(int status, std::string_view message) {
 }
 
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
-  std::string out;
-  out.reserve(text.size());
+  std::string out(text.size(), '\0');
+  const auto decoded = percent_decode(text, plus_is_space, out);
+  if (!decoded) return std::nullopt;
+  out.resize(decoded->size());
+  return out;
+}
+
+std::optional<std::string_view> percent_decode(std::string_view text, bool plus_is_space,
+                                               std::span<char> out) {
+  MANA_CHECK(out.size() >= text.size());
+  size_t size = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       if (text.size() - i < 3) return std::nullopt;
       const int high = hex_value(text[i + 1]);
       const int low = hex_value(text[i + 2]);
       if (high < 0 || low < 0) return std::nullopt;
-      out += static_cast<char>(high * 16 + low);
+      out[size++] = static_cast<char>(high * 16 + low);
       i += 2;
     } else {
-      out += plus_is_space && text[i] == '+' ? ' ' : text[i];
+      out[size++] = plus_is_space && text[i] == '+' ? ' ' : text[i];
     }
   }
-  return out;
+  return std::string_view(out.data(), size);
 }
 
 std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+  const auto value = raw_query_value(query, name);
+  return value ? percent_decode(*value, true) : std::nullopt;
+}
+
+std::optional<std::string_view> raw_query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(pair.size() + 1, query.size()));
     const std::string_view key = pair.substr(0, pair.find('='));
-    if (key == name || percent_decode(key, true) == name) {
-      return percent_decode(pair.substr(std::min(key.size() + 1, pair.size())), true);
+    const bool is_encoded = key.find_first_of("%+") != std::string_view::npos;
+    if (key == name || (is_encoded && percent_decode(key, true) == name)) {
+      return pair.substr(std::min(key.size() + 1, pair.size()));
     }
   }
   return std::nullopt;

@@ -12,12 +12,6 @@ namespace {
 constexpr std::string_view kNotServing =
     "another server serves now, or the database cannot be reached";
 
-// What is known of a push's token between its head and its end.
-struct Verdict {
-  std::optional<auth::AuthResult> result;  // nullopt: a key must be fetched first
-  auth::AuthCallback waiting;              // the body came before the key
-};
-
 }  // namespace
 
 Gateway::Gateway(sync::Engine& engine, auth::Authenticator& authenticator, Followers& followers,
@@ -67,27 +61,24 @@ std::optional<http::Response> Gateway::on_head(http::Request& request) {
 std::optional<http::Response> Gateway::refuse_early(http::Request& request) {
   const auto token = token_of(request);
   if (!token) return answer_of(token.error());
-  // It may come later, where a key must be fetched first; the body is read meanwhile.
-  const auto verdict = std::make_shared<Verdict>();
-  authenticator_.authenticate(*token, [verdict](auth::AuthResult result) {
-    if (verdict->waiting) return verdict->waiting(std::move(result));
-    verdict->result = std::move(result);
-  });
-  if (verdict->result && !*verdict->result) return answer_of(verdict->result->error());
+  std::optional<auth::AuthResult> identity = authenticator_.authenticate_now(*token);
+  if (!identity) {
+    authenticator_.begin_fetch();  // the body is read meanwhile
+  } else if (!*identity) {
+    return answer_of(identity->error());
+  }
   if (!is_ready_) return http::error_response(503, kNotServing);
-  request.context = verdict;
+  if (identity) request.context = std::move(**identity);
   return std::nullopt;
 }
 
-void Gateway::identify(const http::Request& request, auth::AuthCallback done) {
-  if (request.context == nullptr) {
-    const auto token = token_of(request);
-    if (!token) return done(std::unexpected(token.error()));
-    return authenticator_.authenticate(*token, std::move(done));
+std::optional<auth::AuthResult> Gateway::identify(const http::Request& request) {
+  if (request.context != nullptr) {
+    return std::static_pointer_cast<const auth::Identity>(request.context);
   }
-  auto& verdict = *static_cast<Verdict*>(request.context.get());
-  if (verdict.result) return done(std::move(*verdict.result));
-  verdict.waiting = std::move(done);
+  const auto token = token_of(request);
+  if (!token) return std::unexpected(token.error());
+  return authenticator_.authenticate_now(*token);
 }
 
 void Gateway::on_request(http::Request& request, http::Responder responder) {
@@ -113,38 +104,47 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
     responder.respond(http::error_response(503, kNotServing));
     return;
   }
-  identify(request,
-           [this, route = std::move(*route), &request, responder](auth::AuthResult identity) {
-             // The request is there as long as somebody waits for its answer.
-             if (!responder.waiting()) return;
-             if (!identity) {
-               responder.respond(answer_of(identity.error()));
-             } else if (!rates_.admits((*identity)->user_id)) {
-               responder.respond(http::error_response(429, "too many requests of this user"));
-             } else {
-               serve(route, request, std::move(*identity), responder);
-             }
-           });
+  serve_user(std::move(*route), request, responder);
 }
 
-void Gateway::serve(const Route& route, http::Request& request,
-                    std::shared_ptr<const auth::Identity> identity, http::Responder responder) {
+void Gateway::serve_user(Route route, http::Request& request, http::Responder responder) {
+  if (auto identity = identify(request)) {
+    return serve(route, request, std::move(*identity), responder);
+  }
+  authenticator_.authenticate(*token_of(request), [this, route = std::move(route), &request,
+                                                   responder](auth::AuthResult identity) {
+    // The request is there as long as somebody waits for its answer.
+    if (responder.waiting()) serve(route, request, std::move(identity), responder);
+  });
+}
+
+void Gateway::serve(const Route& route, http::Request& request, auth::AuthResult identity,
+                    http::Responder responder) {
+  if (!identity) {
+    responder.respond(answer_of(identity.error()));
+    return;
+  }
+  const SharedText& user_id = (*identity)->user_id;
+  if (!rates_.admits(user_id)) {
+    responder.respond(http::error_response(429, "too many requests of this user"));
+    return;
+  }
   const auto done = [responder](Result<GatheredText> body) {
     responder.respond(answer_of(std::move(body)));
   };
   const std::string& app_id = *route.app_id;
   if (route.endpoint == Endpoint::kPush) {
-    auto push = read_push(request, identity->user_id, app_id);
+    auto push = read_push(request, user_id, app_id);
     if (!push) return done(std::unexpected(push.error()));
     engine_.push(std::move(*push), done);
   } else if (route.endpoint == Endpoint::kPull) {
-    auto pull = read_pull(request, identity->user_id, app_id);
+    auto pull = read_pull(request, user_id, app_id);
     if (!pull) return done(std::unexpected(pull.error()));
     engine_.pull(std::move(*pull), done);
   } else {
-    auto from = read_follow(request, identity->user_id, app_id);
+    auto from = read_follow(request, user_id, app_id);
     if (!from) return done(std::unexpected(from.error()));
-    followers_.follow(std::move(*from), std::move(identity), responder);
+    followers_.follow(std::move(*from), std::move(*identity), responder);
   }
 }
 

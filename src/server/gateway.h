@@ -43,9 +43,11 @@ class Gateway final : public http::Handler {
   // Refuses what is certain to fail before its body is read.
   [[nodiscard]] std::optional<http::Response> refuse_early(http::Request& request);
   // Whose request it is: a push's token was looked at when its head came, and is not again.
-  void identify(const http::Request& request, auth::AuthCallback done);
-  void serve(const Route& route, http::Request& request,
-             std::shared_ptr<const auth::Identity> identity, http::Responder responder);
+  // nullopt: a key must be fetched first.
+  [[nodiscard]] std::optional<auth::AuthResult> identify(const http::Request& request);
+  void serve_user(Route route, http::Request& request, http::Responder responder);
+  void serve(const Route& route, http::Request& request, auth::AuthResult identity,
+             http::Responder responder);
 
   [[nodiscard]] http::Response metrics_answer();
 

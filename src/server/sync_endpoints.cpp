@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "mana_sync/base/limits.h"
@@ -11,6 +12,9 @@
 
 namespace mana_sync::server {
 namespace {
+
+// RFC 3339's longest, 35 characters with nine digits of a second, each of them percent-encoded.
+constexpr size_t kSentCursorBytesMax = size_t{3} * 35;
 
 bool is_text(std::string_view bytes) {
   return bytes.find('\0') == std::string_view::npos &&
@@ -68,13 +72,12 @@ Result<std::optional<std::vector<std::string>>> wanted_tables(std::string_view q
 // `since=C`; one that cannot be read, even by its percent-encoding, is the beginning
 // (PROTOCOL 2.5). nullopt: it is not there, or empty.
 std::optional<int64_t> wanted_cursor_us(std::string_view query) {
-  if (const auto since = http::query_value(query, "since"); since && !since->empty()) {
-    return parse_cursor_us(*since);
-  }
-  const std::string parameters = fmt::format("&{}&", query);
-  const size_t begin = parameters.find("&since=");
-  if (begin != std::string::npos && parameters.find("&since=&") != begin) return 0;
-  return std::nullopt;
+  const auto sent = http::raw_query_value(query, "since");
+  if (!sent || sent->empty()) return std::nullopt;
+  std::array<char, kSentCursorBytesMax> buffer;
+  if (sent->size() > buffer.size()) return 0;
+  const auto since = http::percent_decode(*sent, true, buffer);
+  return since ? parse_cursor_us(*since) : 0;
 }
 
 // `limit=N` asks for fewer than the maximum; anything else for the maximum (PROTOCOL 3.2).
@@ -88,7 +91,7 @@ size_t wanted_changes(std::string_view query) {
 
 }  // namespace
 
-Result<sync::PushRequest> read_push(http::Request& request, std::string user_id,
+Result<sync::PushRequest> read_push(http::Request& request, SharedText user_id,
                                     std::string app_id) {
   auto client_id = client_id_header(request);
   if (!client_id) return std::unexpected(client_id.error());
@@ -97,7 +100,7 @@ Result<sync::PushRequest> read_push(http::Request& request, std::string user_id,
                            .body = std::move(request.body)};
 }
 
-Result<sync::PullRequest> read_pull(const http::Request& request, std::string user_id,
+Result<sync::PullRequest> read_pull(const http::Request& request, SharedText user_id,
                                     std::string app_id) {
   auto tables = wanted_tables(request.query);
   if (!tables) return std::unexpected(tables.error());
@@ -115,7 +118,7 @@ Result<sync::PullRequest> read_pull(const http::Request& request, std::string us
                            .changes_max = wanted_changes(request.query)};
 }
 
-Result<sync::PullRequest> read_follow(const http::Request& request, std::string user_id,
+Result<sync::PullRequest> read_follow(const http::Request& request, SharedText user_id,
                                       std::string app_id) {
   auto tables = wanted_tables(request.query);
   if (!tables) return std::unexpected(tables.error());

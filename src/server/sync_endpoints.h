@@ -10,15 +10,15 @@
 namespace mana_sync::server {
 
 // kInvalid: a client id that PROTOCOL 2.10 does not allow. Moves the body out of `request`.
-[[nodiscard]] Result<sync::PushRequest> read_push(http::Request& request, std::string user_id,
+[[nodiscard]] Result<sync::PushRequest> read_push(http::Request& request, SharedText user_id,
                                                   std::string app_id);
 
 // kInvalid: PROTOCOL 3.4, or a client id as above.
-[[nodiscard]] Result<sync::PullRequest> read_pull(const http::Request& request, std::string user_id,
+[[nodiscard]] Result<sync::PullRequest> read_pull(const http::Request& request, SharedText user_id,
                                                   std::string app_id);
 
 // The first page of what a follower wants. kInvalid: names of tables, or a client id, as above.
 [[nodiscard]] Result<sync::PullRequest> read_follow(const http::Request& request,
-                                                    std::string user_id, std::string app_id);
+                                                    SharedText user_id, std::string app_id);
 
 }  // namespace mana_sync::server

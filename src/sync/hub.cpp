@@ -180,7 +180,7 @@ const Interest& Hub::interest(SubscriptionId id) const {
 }
 
 void Hub::publish(const StreamName& stream, std::span<const ChangeRow> rows) {
-  if (rows.empty() || !by_user_.contains(stream.user_id)) return;
+  if (rows.empty() || !by_user_.contains(stream.user_id.str())) return;
   published_.push_back({stream, std::string(rows.front().client_id), tables_of(rows)});
 }
 

@@ -14,12 +14,13 @@
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
+#include "mana_sync/base/shared_text.h"
 
 namespace mana_sync::auth {
 
 // A verified user. Shared by all requests with the same token, and by sessions that outlast them.
 struct Identity {
-  std::string user_id;
+  SharedText user_id;
   TokenTimes times;
   std::string kid;  // of the key that verified it
   PublicKey key;
@@ -42,8 +43,15 @@ class Authenticator {
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
 
-  // `token` is borrowed for the call. Calls `done` exactly once: before returning, unless the token
-  // names an unknown kid and a fetch is due or under way (PROTOCOL 1.4). `done` may call back into
+  // Whose token it is, by the keys at hand; nullopt: it names an unknown kid, and a fetch is due or
+  // under way (PROTOCOL 1.4). `token` is borrowed for the call, which allocates nothing for one
+  // that was verified before.
+  [[nodiscard]] std::optional<AuthResult> authenticate_now(std::string_view token);
+  // Asks for the fetch that is due, unless one is under way. REQUIRES: authenticate_now() returned
+  // nullopt right before.
+  void begin_fetch();
+  // The same as authenticate_now(), after a fetch where one must be waited for. Calls `done`
+  // exactly once: before returning, unless a fetch must be waited for. `done` may call back into
   // the authenticator. Destroying the authenticator drops who still waits without a call.
   void authenticate(std::string_view token, AuthCallback done);
 

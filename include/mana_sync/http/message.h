@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,7 +32,7 @@ struct Request {
   std::string body;
   // What the handler's on_head wants to tell its on_request; let go of when the request is
   // answered.
-  std::shared_ptr<void> context;
+  std::shared_ptr<const void> context;
 
   // The first header of that name (case-insensitive).
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
@@ -60,9 +61,16 @@ struct Response {
 // `%41` to `A`; nullopt for a malformed escape. `+` stays a plus in paths and becomes a space in
 // queries.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+// The same into `out`, which what is returned points to. REQUIRES: it is as large as `text`.
+[[nodiscard]] std::optional<std::string_view> percent_decode(std::string_view text,
+                                                             bool plus_is_space,
+                                                             std::span<char> out);
 
 // The first value of `name` in a query string, decoded; nullopt if absent or malformed. A name
 // without `=` has an empty value. Names are compared decoded.
 [[nodiscard]] std::optional<std::string> query_value(std::string_view query, std::string_view name);
+// The same as sent, malformed or not.
+[[nodiscard]] std::optional<std::string_view> raw_query_value(std::string_view query,
+                                                              std::string_view name);
 
 }  // namespace mana_sync::http

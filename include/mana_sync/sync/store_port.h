@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mana_sync/base/result.h"
+#include "mana_sync/base/shared_text.h"
 #include "mana_sync/base/uuid.h"
 
 namespace mana_sync::sync {
@@ -41,7 +42,7 @@ struct ChangeRow {
 
 // The names of a stream: everything one user wrote in one app.
 struct StreamName {
-  std::string user_id;
+  SharedText user_id;
   std::string app_id;
   friend bool operator==(const StreamName&, const StreamName&) = default;
   template <class State>

@@ -32,7 +32,7 @@ class AuthenticatorTest : public ::testing::Test {
   std::string outcome(const std::string& token) { return text_of(*ask(token)); }
   static std::string text_of(const std::optional<AuthResult>& answer) {
     if (!answer) return "waits";
-    if (*answer) return "accepted " + (**answer)->user_id;
+    if (*answer) return "accepted " + (**answer)->user_id.str();
     return (*answer).error().code == ErrorCode::kUnauthorized  ? "401"
            : (*answer).error().code == ErrorCode::kUnavailable ? "503"
                                                                : "?";
@@ -98,7 +98,9 @@ TEST_F(AuthenticatorTest, AppliesTheClaimRules) {  // PROTOCOL 1.3
   Authenticator strict({"https://id", "mana"}, clock_, metrics, [] {});
   strict.on_keys(key_set_of({key_}));
   std::string seen;
-  const auto record = [&](AuthResult result) { seen = result ? (*result)->user_id : "refused"; };
+  const auto record = [&](AuthResult result) {
+    seen = result ? (*result)->user_id.str() : "refused";
+  };
   strict.authenticate(key_.sign(R"({"sub":"u","iss":"https://id","aud":["mana"]})"), record);
   EXPECT_EQ(seen, "u");
   strict.authenticate(key_.sign(R"({"sub":"u","iss":"https://id"})"), record);
@@ -275,6 +277,16 @@ TEST_F(AuthenticatorTest, RememberedTokenAllocatesNothing) {
   }
   EXPECT_EQ(allocation_count(), before);
   EXPECT_EQ(accepted, 10);
+}
+
+TEST_F(AuthenticatorTest, WhatNeedsNoFetchIsKnownNow) {
+  give_keys({key_});
+  const auto known = authenticator_.authenticate_now(key_.sign(R"({"sub":"ada"})"));
+  ASSERT_TRUE(known && *known);
+  EXPECT_EQ((**known)->user_id, "ada");
+  const auto refused = authenticator_.authenticate_now("no token");
+  EXPECT_TRUE(refused && !*refused);
+  EXPECT_FALSE(authenticator_.authenticate_now(next_key_.sign(R"({"sub":"ada"})")));
 }
 
 TEST(BearerToken, MatchesTheSchemeInAnyCase) {  // PROTOCOL 1.1

@@ -115,8 +115,8 @@ std::optional<Response> TestHandler::on_head(Request& request) {
 void TestHandler::on_request(Request& request, Responder responder) {
   requests.emplace_back(request.path);
   EXPECT_TRUE(responder.waiting());
-  EXPECT_EQ(*static_cast<std::string*>(request.context.get()), request.path);
-  context = request.context;
+  EXPECT_EQ(*static_cast<const std::string*>(request.context.get()), request.path);
+  context = std::const_pointer_cast<void>(request.context);
   if (request.path == "/later") {
     waiting.push_back(responder);
     return;
