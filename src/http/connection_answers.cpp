@@ -6,6 +6,7 @@
 #include "connection.h"
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/spare_strings.h"
 
 namespace mana_sync::http {
 namespace {
@@ -71,9 +72,9 @@ std::string Connection::answer_head(const Request* request, const Response& resp
     context.version_minor = request->version_minor;
     context.is_preflight = is_preflight_ && response.status == 204;
   }
-  std::string head;
   const size_t body_bytes = response.body.size();
-  head.reserve(kHeadBytesReserved + (body_bytes <= kCopiedBodyBytesMax ? body_bytes : 0));
+  std::string head =
+      take_spare_string(kHeadBytesReserved + (body_bytes <= kCopiedBodyBytesMax ? body_bytes : 0));
   append_answer_head(head, response, context);
   return head;
 }
@@ -84,7 +85,7 @@ void Connection::queue(std::string head, GatheredText body) {
   if (body.size() <= kCopiedBodyBytesMax) {
     body.for_each([&](std::string_view own) { head += own; },
                   [&](const SharedBytes& shared) { head += shared.bytes; });
-    if (context_.options.texts != nullptr) context_.options.texts->give(std::move(body.own()));
+    keep_spare_string(std::move(body.own()));
     return socket_->send(std::move(head));
   }
   socket_->send(std::move(head));

@@ -5,6 +5,7 @@
 
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/spare_strings.h"
 
 namespace mana_sync::net {
 namespace {
@@ -73,6 +74,7 @@ void OutputQueue::consume(size_t bytes) {
       return;
     }
     bytes -= left;
+    if (auto* const own = std::get_if<std::string>(&first)) keep_spare_string(std::move(*own));
     first.emplace<std::string>();  // assignment would keep the room of what it held
     offset_ = 0;
     ++sending_begin_;

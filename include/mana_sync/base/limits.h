@@ -11,6 +11,11 @@ namespace mana_sync::limits {
 inline constexpr size_t kKiB = 1024;
 inline constexpr size_t kMiB = 1024 * kKiB;
 
+// --- Memory of short texts that is used again (base/spare_strings.h) ---
+inline constexpr size_t kSpareStringBytesMin = 256;
+inline constexpr size_t kSpareStringBytesMax = 8 * kKiB;
+inline constexpr size_t kSpareStringsMax = 256;  // of each thread
+
 // --- HTTP (PROTOCOL 9.3, 2.12) ---
 inline constexpr size_t kHeaderBlockBytesMax = 16 * kKiB;
 inline constexpr size_t kHeaderCountMax = 100;
