@@ -125,6 +125,8 @@ class Connection final : public net::SocketEvents {
                                         AnswerFraming framing, bool close);
   void queue(std::string head, GatheredText body);
   void count_request();
+  void queue_whole(std::string head, GatheredText body);
+  void note_output();
   void forget_request();
   void finish_answer(bool close);
   void finish_stream();

@@ -22,6 +22,13 @@ bool leaves_body_out(const Request* request, const Response& response) {
   return is_head || !status_has_body(response.status);
 }
 
+std::string join(std::string head, GatheredText& body) {
+  body.for_each([&](std::string_view own) { head += own; },
+                [&](const SharedBytes& shared) { head += shared.bytes; });
+  keep_spare_string(std::move(body.own()));
+  return head;
+}
+
 }  // namespace
 
 // --- Whole answers ---
@@ -53,7 +60,7 @@ void Connection::send_answer(const Request* request, Response response) {
   const bool close = closes_after(request, response);
   std::string head = answer_head(request, response, AnswerFraming::kLength, close);
   if (leaves_body_out(request, response)) response.body = {};
-  queue(std::move(head), std::move(response.body));
+  queue_whole(std::move(head), std::move(response.body));
   finish_answer(close);
 }
 
@@ -80,18 +87,25 @@ std::string Connection::answer_head(const Request* request, const Response& resp
 }
 
 void Connection::queue(std::string head, GatheredText body) {
-  // Where output waits already, it is the client that has to act.
-  if (socket_->pending_bytes() == 0) activity_ns_ = context_.loop.now_ns();
-  if (body.size() <= kCopiedBodyBytesMax) {
-    body.for_each([&](std::string_view own) { head += own; },
-                  [&](const SharedBytes& shared) { head += shared.bytes; });
-    keep_spare_string(std::move(body.own()));
-    return socket_->send(std::move(head));
-  }
+  note_output();
+  if (body.size() <= kCopiedBodyBytesMax) return socket_->send(join(std::move(head), body));
   socket_->send(std::move(head));
   if (body.splices().empty()) return socket_->send(std::move(body.own()));
   body.for_each([&](std::string_view own) { socket_->send(std::string(own)); },
                 [&](const SharedBytes& shared) { socket_->send_shared(shared); });
+}
+
+// Of an answer that leaves at once there is nothing more to know: all that follows from it has been
+// done when it was queued.
+void Connection::queue_whole(std::string head, GatheredText body) {
+  if (body.size() > kCopiedBodyBytesMax) return queue(std::move(head), std::move(body));
+  note_output();
+  socket_->send_without_news(join(std::move(head), body));
+}
+
+void Connection::note_output() {
+  // Where output waits already, it is the client that has to act.
+  if (socket_->pending_bytes() == 0) activity_ns_ = context_.loop.now_ns();
 }
 
 // The handler is done with the request itself; its answer may still go on.

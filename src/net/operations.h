@@ -77,6 +77,8 @@ class Operations {
   }
   // Visits all that asked before this call. A stale request is ignored.
   void run(Visit visit);
+  // During a visit: no other target is visited with this one.
+  [[nodiscard]] bool visits_one() const { return visiting_.size() == 1; }
   // Some target waits for a visit: the loop must not sleep.
   [[nodiscard]] bool has_requests() const;
 

@@ -76,6 +76,9 @@ inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
 inline constexpr size_t kOutputBytesMaxDefault = 1024 * kMiB;
 inline constexpr size_t kOutputFreedShare = 8;  // the bound divided by this
 
+// Output up to this size may be sent by a system call of its own, on which the loop never waits.
+inline constexpr size_t kSentAtOnceBytesMax = 16 * kKiB;
+
 // --- WebSockets (PROTOCOL 6.2, 6.5, 6.7) ---
 inline constexpr size_t kWebSocketMessageBytesMax = 64 * kKiB;
 inline constexpr int64_t kWebSocketPingAfterMs = 30'000;     // of silence

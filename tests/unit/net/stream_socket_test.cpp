@@ -100,6 +100,47 @@ TEST_F(StreamSocketTest, MoreBytesThanTheKernelTakesArriveInOrder) {
   EXPECT_EQ(recorder.socket->pending_bytes(), 0U);
 }
 
+TEST_F(StreamSocketTest, OutputWithoutNewsLeavesWithoutNews) {
+  Recorder recorder;
+  Peer peer = connect(recorder);
+  const auto run_until_received = [&](std::string_view expected) {
+    loop_->run_until([&] {
+      peer.read();
+      return peer.received == expected;
+    });
+  };
+  recorder.socket->send_without_news("one ");
+  recorder.socket->send_without_news("two ");
+  run_until_received("one two ");
+  EXPECT_EQ(recorder.socket->pending_bytes(), 0U);
+  EXPECT_EQ(recorder.sent_calls, 0);
+  recorder.socket->send_without_news("three ");
+  recorder.socket->send("four");
+  run_until_received("one two three four");
+  loop_->run_until([&] { return recorder.sent_calls == 1; });
+}
+
+TEST_F(StreamSocketTest, OutputWithoutNewsThatThePeerDoesNotTakeIsToldOf) {
+  Recorder recorder;
+  Peer peer = connect(recorder);
+  // Small pieces, tick by tick, until the kernel takes no more.
+  std::string sent;
+  loop_->run_until([&] {
+    if (recorder.socket->pending_bytes() > 0) return true;
+    const std::string piece = pattern(limits::kSentAtOnceBytesMax);
+    recorder.socket->send_without_news(piece);
+    sent += piece;
+    return false;
+  });
+  loop_->run_until([&] {
+    peer.read();
+    return peer.received.size() == sent.size();
+  });
+  EXPECT_EQ(peer.received, sent);
+  loop_->run_until([&] { return recorder.sent_calls > 0; });
+  EXPECT_EQ(recorder.socket->pending_bytes(), 0U);
+}
+
 TEST_F(StreamSocketTest, EchoesTensOfMegabytesBothWays) {
   Recorder recorder;
   Peer peer = connect(recorder);
