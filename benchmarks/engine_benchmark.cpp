@@ -8,6 +8,7 @@
 #include "cpu_time.h"
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/metrics.h"
+#include "mana_sync/base/spare_strings.h"
 #include "mana_sync/sync/engine.h"
 #include "samples.h"
 #include "support/empty_store.h"
@@ -35,7 +36,7 @@ class EngineBenchmark : public benchmark::Fixture {
   void take(Result<GatheredText> answer) {
     failed_ |= !answer;
     last_bytes_ = answer ? answer->size() : 0;
-    if (answer) engine_.texts().give(std::move(answer->own()));
+    if (answer) keep_spare_string(std::move(answer->own()));
   }
 
   const StreamName stream_{std::string(samples::kUserId), std::string(samples::kAppId)};

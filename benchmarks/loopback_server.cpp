@@ -23,8 +23,7 @@ LoopbackServer::LoopbackServer()
                                    .port = 0,
                                    .body_bytes_max = 10 * limits::kMiB,
                                    .connections_max = 1'000,
-                                   .cors = http::CorsPolicy::parse("*").value(),
-                                   .texts = &engine_.texts()});
+                                   .cors = http::CorsPolicy::parse("*").value()});
   MANA_CHECK(http.has_value());
   http_ = std::move(*http);
 }

@@ -111,8 +111,7 @@ class Worker final : public App, private store::StoreEvents {
                                        .connections_max = config_.connections_max,
                                        .address_connections_max = config_.address_connections_max,
                                        .bodies_bytes_max = config_.bodies_bytes_max,
-                                       .cors = config_.cors,
-                                       .texts = &engine_->texts()});
+                                       .cors = config_.cors});
     if (!server) return std::unexpected(server.error());
     http_ = std::move(*server);
     log_.info("listening", {{"address", config_.listen_address}, {"port", http_->port()}});

@@ -3,6 +3,7 @@
 #include "change_format.h"
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/spare_strings.h"
 #include "mana_sync/base/timestamp.h"
 
 namespace mana_sync::sync {
@@ -13,6 +14,11 @@ void append_run(GatheredText& out, SharedBytes run) {
   } else {
     out.append(std::move(run));
   }
+}
+
+AnswerBody::AnswerBody() {
+  text_.own() = take_spare_string(limits::kSpareStringBytesMin);
+  text_.own() += kBegin;
 }
 
 void AnswerBody::separate() {

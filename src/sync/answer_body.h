@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "mana_sync/base/gathered_text.h"
 #include "mana_sync/sync/change_tail.h"
@@ -16,8 +15,7 @@ void append_run(GatheredText& out, SharedBytes run);
 
 class AnswerBody {
  public:
-  // `text`: empty, to be written to.
-  explicit AnswerBody(std::string text) : text_(std::move(text += kBegin)) {}
+  AnswerBody();
 
   static constexpr bool kByTable = false;  // which runs of the tail it takes
 

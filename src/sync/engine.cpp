@@ -9,7 +9,7 @@ Engine::Engine(EngineOptions options, const Clock& clock, StorePort& store, Metr
     : stamps_(clock),
       cache_(options.cache_bytes_max, stamps_, metrics),
       hub_(metrics),
-      pulls_(std::make_unique<PullService>(store, cache_, stamps_, texts_, metrics)),
+      pulls_(std::make_unique<PullService>(store, cache_, stamps_, metrics)),
       pushes_(std::make_unique<PushService>(options.merge, clock, store, cache_, stamps_, *pulls_,
                                             hub_, metrics)) {}
 

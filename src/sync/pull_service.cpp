@@ -114,12 +114,10 @@ size_t add_rows(Body& body, std::span<const ChangeRow> rows, size_t changes_max,
 
 }  // namespace
 
-PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, TextPool& texts,
-                         Metrics& metrics)
+PullService::PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics)
     : store_(store),
       cache_(cache),
       stamps_(stamps),
-      texts_(texts),
       from_memory_(metrics.counter("mana_sync_answers_total", "Answers by where they came from",
                                    "from=\"memory\"")),
       from_store_(metrics.counter("mana_sync_answers_total", "Answers by where they came from",
@@ -147,15 +145,6 @@ int64_t PullService::settled_us(const Stream* stream) {
   return stamps_.cursor();
 }
 
-template <>
-AnswerBody PullService::begin_body<AnswerBody>() {
-  return AnswerBody(texts_.take());
-}
-template <>
-PageBody PullService::begin_body<PageBody>() {
-  return {};
-}
-
 template <class Body, class Done>
 void PullService::serve(PullRequest request, PushReport report, Done done) {
   Stream* stream = cache_.find(request.stream);
@@ -173,7 +162,7 @@ void PullService::serve(PullRequest request, PushReport report, Done done) {
   // A cursor later than anything handed out counts as now (PROTOCOL 2.5).
   Delta delta{std::min(request.since_us, settled), settled, false, request.exclude_client};
   if (stream != nullptr) {
-    Body body = begin_body<Body>();
+    Body body;
     if (from_memory(request, *stream, report, body, delta)) {
       from_memory_.add();
       cache_.count(true);
@@ -202,11 +191,11 @@ void PullService::read_from_store(PullRequest request, Delta delta, PushReport r
                   .bytes_max = bytes_max};
   store_.read_page(
       std::move(query),
-      [this, delta, changes_max, bytes_max, exclude_client = std::move(request.exclude_client),
+      [delta, changes_max, bytes_max, exclude_client = std::move(request.exclude_client),
        report = std::move(report), done = std::move(done)](Result<Page> page) mutable {
         if (!page) return done(std::unexpected(std::move(page.error())));
         delta.exclude_client = exclude_client;
-        Body body = begin_body<Body>();
+        Body body;
         const size_t taken = add_rows(body, page->rows, changes_max, bytes_max, report.own);
         const bool all_taken = taken == page->rows.size();
         delta.has_more = page->has_more || !all_taken;

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "mana_sync/base/text_pool.h"
 #include "mana_sync/sync/engine.h"
 #include "push_report.h"
 
@@ -23,9 +22,7 @@ using AnsweredCallback = std::move_only_function<void(Result<Answered>)>;
 // One thread.
 class PullService {
  public:
-  // Answers are made in texts of `texts`.
-  PullService(StorePort& store, StreamCache& cache, Stamps& stamps, TextPool& texts,
-              Metrics& metrics);
+  PullService(StorePort& store, StreamCache& cache, Stamps& stamps, Metrics& metrics);
 
   // Answers with the stream's changes after the cursor (PROTOCOL §3). Where there can be nothing
   // new before the unit in flight is settled, it waits for that.
@@ -47,8 +44,6 @@ class PullService {
 
  private:
   // `Body`: what an answer is made of, AnswerBody or PageBody.
-  template <class Body>
-  [[nodiscard]] Body begin_body();
   template <class Body, class Done>
   void serve(PullRequest request, PushReport report, Done done);
   template <class Body, class Done>
@@ -62,7 +57,6 @@ class PullService {
   StorePort& store_;
   StreamCache& cache_;
   Stamps& stamps_;
-  TextPool& texts_;
   Counter& from_memory_;
   Counter& from_store_;
 };

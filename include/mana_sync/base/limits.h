@@ -38,10 +38,6 @@ inline constexpr size_t kPipelinedInputBytesMax = 32 * kKiB;
 inline constexpr size_t kPipelinedOutputBytesMax = 1 * kMiB;
 // A connection keeps buffers up to this size for its next request, and frees larger ones.
 inline constexpr size_t kKeptBufferBytesMax = 4 * kKiB;
-// Texts of answers that are used again: how many are kept, and how large one is.
-inline constexpr size_t kPooledTextsMax = 64;
-inline constexpr size_t kPooledTextBytesMin = 256;
-inline constexpr size_t kPooledTextBytesMax = 4 * kKiB;
 // Request bodies held in memory, all connections together; beyond: 503.
 inline constexpr size_t kBodiesBytesMaxDefault = 1024 * kMiB;
 // Past simdjson's need to read beyond the end (SIMDJSON_PADDING).

@@ -1,5 +1,5 @@
 // Memory of short texts that is used again: what is built for each request, and gone after it,
-// costs no allocation.
+// costs no allocation. Like what an allocator keeps, it belongs to nobody and means nothing.
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,6 @@
 
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/slot_map.h"
-#include "mana_sync/base/text_pool.h"
 #include "mana_sync/http/cors.h"
 #include "mana_sync/http/message.h"
 #include "mana_sync/http/streamed_response.h"
@@ -75,9 +74,6 @@ struct ServerOptions {
   // Request bodies in memory, of all connections together; beyond: 503.
   size_t bodies_bytes_max = limits::kBodiesBytesMaxDefault;
   CorsPolicy cors;
-  // Takes the texts of bodies that were copied behind their head; must outlive the server. nullptr:
-  // they are freed.
-  TextPool* texts = nullptr;
 };
 
 // REQUIRES: destroyed only after drained() is true, or with the loop stopped for good.

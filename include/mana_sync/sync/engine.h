@@ -14,7 +14,6 @@
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/base/result.h"
-#include "mana_sync/base/text_pool.h"
 #include "mana_sync/sync/hub.h"
 #include "mana_sync/sync/merge.h"
 #include "mana_sync/sync/stamps.h"
@@ -91,8 +90,6 @@ class Engine {
   // Who is told of commits. drain() it in the tick in which the store's callbacks came: what a
   // subscriber then asks for is there.
   [[nodiscard]] Hub& hub() { return hub_; }
-  // Where the texts of short answers come from. Who has sent one may give it back.
-  [[nodiscard]] TextPool& texts() { return texts_; }
   // The newest stamp or cursor handed out.
   [[nodiscard]] int64_t last_stamp_us() const { return stamps_.last(); }
   // Pushes that wait or are under way.
@@ -103,7 +100,6 @@ class Engine {
   std::optional<int64_t> floor_us_;
   StreamCache cache_;
   Hub hub_;
-  TextPool texts_;
   std::unique_ptr<PullService> pulls_;
   std::unique_ptr<PushService> pushes_;
 };

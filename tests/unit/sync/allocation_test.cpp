@@ -9,6 +9,7 @@
 
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/metrics.h"
+#include "mana_sync/base/spare_strings.h"
 #include "mana_sync/base/timestamp.h"
 #include "mana_sync/sync/engine.h"
 #include "support/allocation_count.h"
@@ -57,7 +58,7 @@ class AllocationTest : public ::testing::Test {
   void take(Result<GatheredText>& answer) {
     ASSERT_TRUE(answer);
     ++answers_;
-    engine_.texts().give(std::move(answer->own()));
+    keep_spare_string(std::move(answer->own()));
   }
   // Of several times: now and then the stream itself grows.
   template <class Part>
