@@ -201,7 +201,7 @@ void SimStore::decide(size_t index) {
   const Limbo limbo = std::move(limbo_[index]);
   limbo_.erase(limbo_.begin() + static_cast<std::ptrdiff_t>(index));
   const bool is_stored = dice_.one_in(2);
-  journal_.trace("  store: an unknown unit of {} is {}", limbo.stream.user_id,
+  journal_.trace("  store: an unknown unit of {} is {}", limbo.stream.user_id.str(),
                  is_stored ? "stored" : "dead");
   if (is_stored) store(limbo.stream, limbo.rows);
 }
