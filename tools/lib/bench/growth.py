@@ -164,8 +164,8 @@ USERS_COLUMNS = [
 
 
 USERS_NOTE = """
-32 connections; tokens are verified and streams read before. One user has 32 devices, and each answer
-brings what the others pushed.
+32 connections; tokens are verified and streams read before. One user has 32 devices, and each
+answer brings what the others pushed.
 """
 
 

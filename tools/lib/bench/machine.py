@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -52,12 +53,15 @@ class Machine:
         programs = [self.loadgen, self.ceiling, self.issuer, self.server]
         run(["ninja", "-C", self.build, *[program.relative_to(self.build) for program in programs]])
         self.postgres("remove")
-        run(["rm", "-rf", self.work / "issuer"])
-        self.database = self.postgres("start")
-        self.postmaster = int(self.postgres("pid"))
+        shutil.rmtree(self.work / "issuer", ignore_errors=True)
         run([self.issuer, "init", self.work / "issuer"])
-        # The schema.
-        self.alone(0.1, 1, 1)
+        try:
+            self.database = self.postgres("start")
+            self.postmaster = int(self.postgres("pid"))
+            self.alone(0.1, 1, 1)  # makes the schema
+        except BaseException:
+            self.postgres("remove")
+            raise
         return self
 
     def __exit__(self, *_):
