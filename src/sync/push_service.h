@@ -30,6 +30,8 @@ class PushService {
   [[nodiscard]] size_t waiting() const { return waiting_; }
 
  private:
+  static constexpr std::string_view kTooBusy = "too many pushes wait";
+
   void enqueue(std::unique_ptr<WaitingPush> push);
   // What a stream does next. A step ends by making the stream busy, or by emptying its queue.
   void advance(Stream& stream);
@@ -52,6 +54,8 @@ class PushService {
   // The push is committed. What it disputes is looked up first, if need be; then it is answered.
   void answer_stored(Stream& stream, std::unique_ptr<WaitingPush> push);
   void report(std::unique_ptr<WaitingPush> push, std::vector<std::optional<StoredCell>> found);
+  // What an answer holds beside its report. Takes the client's id out of the changeset.
+  [[nodiscard]] static PullRequest delta_for(StreamName stream, Changeset& changeset);
   void answer(std::unique_ptr<WaitingPush> push, PushReport report);
   void store_left_over(std::unique_ptr<WaitingPush> push, Answered answered);
 
