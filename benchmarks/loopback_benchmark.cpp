@@ -27,7 +27,7 @@ const std::string kHealthRequest = "GET /health HTTP/1.1\r\nHost: sync.example.c
 // As long as the server's own to /health.
 const std::string kHealthAnswer =
     "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json\r\n"
-    "Content-Length: 137\r\n\r\n" +
+    "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: 137\r\n\r\n" +
     std::string(137, 'x');
 
 using RunUntil = std::function<void(const std::function<bool()>& done)>;

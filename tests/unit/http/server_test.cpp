@@ -21,6 +21,8 @@ TEST_F(HttpServer, AnswersWithDateAndExactLength) {  // PROTOCOL 9.1
   EXPECT_EQ(answer.headers, (std::map<std::string, std::string>{
                                 {"Date", "Tue, 14 Nov 2023 22:13:20 GMT"},
                                 {"Content-Type", "application/json"},
+                                {"X-Content-Type-Options", "nosniff"},
+                                {"Cache-Control", "no-store"},
                                 {"Content-Length", std::to_string(answer.body.size())}}));
   EXPECT_TRUE(answer.head.starts_with("HTTP/1.1 404 Not Found\r\n"));
 }

@@ -15,9 +15,11 @@
 namespace mana_sync::http {
 namespace {
 
+const std::string kBodyHeaders = "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n";
 const std::string kHeadOf11 =
-    "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: text/event-stream\r\n"
-    "Transfer-Encoding: chunked\r\n";
+    "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: "
+    "text/event-stream\r\n" +
+    kBodyHeaders + "Transfer-Encoding: chunked\r\n";
 const std::string kLastChunk = "0\r\n\r\n";
 
 Response event_stream() {
@@ -166,7 +168,8 @@ TEST_F(HttpStream, HoldsBackThePipelinedRequestBehindIt) {  // PROTOCOL 9.1
   writer.stream.end();
   expect_received(client, kHeadOf11 + "\r\n" + kLastChunk +
                               "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
-                              "Content-Type: text/plain\r\nContent-Length: 0\r\nX-Query: \r\n\r\n");
+                              "Content-Type: text/plain\r\n" +
+                              kBodyHeaders + "Content-Length: 0\r\nX-Query: \r\n\r\n");
 }
 
 TEST_F(HttpStream, SendsSharedPiecesUncopiedAndLetsGoOfThem) {
