@@ -71,6 +71,9 @@ class LoopServer final : public Server, public ConnectionOwner {
   size_t connection_count() const override { return connections_.size() + upgraded_.size(); }
   bool drained() const override { return connection_count() == 0; }
 
+  void pause_accepting() override { listener_->pause(); }
+  void resume_accepting() override { listener_->resume(); }
+
   void begin_shutdown() override {
     if (std::exchange(shutting_down_, true)) return;
     listener_->close();

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "gateway.h"
 #include "mana_sync/auth/authenticator.h"
@@ -92,6 +93,7 @@ class Worker final : public App, private store::StoreEvents {
             followers_->on_keys(**keys);
             sockets_->on_keys(**keys);
             authenticator_->on_keys(std::move(*keys));
+            accept_clients_if_ready();
           } else {
             authenticator_->on_fetch_failed();
           }
@@ -115,6 +117,8 @@ class Worker final : public App, private store::StoreEvents {
     if (!server) return std::unexpected(server.error());
     http_ = std::move(*server);
     log_.info("listening", {{"address", config_.listen_address}, {"port", http_->port()}});
+    http_->pause_accepting();
+    loop_->after(std::chrono::milliseconds(limits::kStartHoldMs), [this] { accept_clients(); });
     return {};
   }
 
@@ -125,10 +129,26 @@ class Worker final : public App, private store::StoreEvents {
             .now_us = clock_.wall_us()};
   }
 
+  // --- Clients who come early ---
+
+  // A start takes a moment. To a browser's EventSource a 503 would be the end, and everybody else
+  // would be sent away for nothing: they wait in the kernel's queue.
+  void accept_clients_if_ready() {
+    const store::StoreState state = store_->state();
+    const bool serves = state == store::StoreState::kReady && authenticator_->has_keys();
+    if (serves || state == store::StoreState::kStandby) accept_clients();
+  }
+
+  void accept_clients() {
+    if (state_ == State::kServing && !std::exchange(accepts_, true)) http_->resume_accepting();
+  }
+
   // --- What the store tells ---
 
   void on_store_state(store::StoreState state) override {
-    if (gateway_) gateway_->set_store_state(state);
+    if (!gateway_) return;
+    gateway_->set_store_state(state);
+    accept_clients_if_ready();
   }
 
   void on_lease(int64_t floor_us, int64_t high_water_us) override {
@@ -167,6 +187,7 @@ class Worker final : public App, private store::StoreEvents {
   Logger& log_;
   Metrics metrics_;
   State state_ = State::kServing;
+  bool accepts_ = false;
   bool grace_passed_ = false;
   // Destroyed in reverse: who uses a part goes before it.
   std::unique_ptr<net::Loop> loop_;

@@ -109,11 +109,16 @@ class EchoHandler final : public http::Handler, public http::StreamEvents {
 class PairServer final : public http::Server, public http::ConnectionOwner {
  public:
   PairServer(net::Loop& loop, http::Handler& handler)
-      : context_{loop, handler, options(), http::DateCache(loop.clock()),
-                 http::RefusedCounters(loop.metrics())} {}
+      : context_{loop,
+                 handler,
+                 options(),
+                 http::DateCache(loop.clock()),
+                 http::RefusedCounters(loop.metrics()),
+                 http::BoundMetrics(loop.metrics())} {}
 
   void accept(int fd) {
-    id_ = connections_.insert(std::make_unique<http::Connection>(context_, *this, false));
+    id_ = connections_.insert(
+        std::make_unique<http::Connection>(context_, *this, http::AddressCounts::Share{}, nullptr));
     connections_.find(id_)->open(id_, fd);
   }
 
@@ -121,6 +126,8 @@ class PairServer final : public http::Server, public http::ConnectionOwner {
   [[nodiscard]] size_t connection_count() const override {
     return connections_.size() + (upgraded_ == nullptr ? 0 : 1);
   }
+  void pause_accepting() override {}
+  void resume_accepting() override {}
   void begin_shutdown() override {}
   [[nodiscard]] bool drained() const override {
     return connection_count() == 0 && context_.bodies_bytes == 0;

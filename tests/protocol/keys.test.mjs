@@ -175,6 +175,25 @@ test('1.4 before any key was ever fetched: 503 with Retry-After, not 401', async
   }
 });
 
+test('1.4 a client that comes while the first keys are fetched waits for them', async () => {
+  const key = new Key('early');
+  // On a machine that stands still meanwhile, the server may have stopped waiting.
+  for (let tries = 0;; ++tries) {
+    const endpoint = await JwksEndpoint.start(key);
+    endpoint.hold();
+    const server = await Server.start({env: {JWKS_URL: endpoint.url}, ready: false});
+    try {
+      const answer = status(server, key.token({sub: 'a'}));
+      await until('the server fetches', () => endpoint.held.length === 1);
+      endpoint.serve(key);
+      if (await answer === 200) return;
+      assert.ok(tries < 3, 'not once');
+    } finally {
+      await server.stop();
+    }
+  }
+});
+
 test('1.4 1.5 a key that left is not accepted any more, nor are its tokens', async () => {
   const [old, young] = [new Key('old'), new Key('young')];
   const file = new JwksFile(old);

@@ -219,7 +219,9 @@ inline constexpr int64_t kStandbyAfterMs = 2'000;
 inline constexpr int kLeaseIdleLooksMax = 12;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
 
-// --- Shutdown ---
+// --- Start and shutdown ---
+// So long, at most, those who come before PostgreSQL and the keys are there wait to be accepted.
+inline constexpr int64_t kStartHoldMs = 2'000;
 inline constexpr int64_t kShutdownGraceMs = 10'000;
 
 static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a header block");

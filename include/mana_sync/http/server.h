@@ -88,6 +88,10 @@ class Server {
   // Upgraded ones among them.
   [[nodiscard]] virtual size_t connection_count() const = 0;
 
+  // New connections wait in the kernel's queue until they are resumed.
+  virtual void pause_accepting() = 0;
+  virtual void resume_accepting() = 0;
+
   // Stops accepting, closes idle connections, lets each busy one finish its request with
   // `Connection: close`, ends streamed answers, and tells upgraded connections.
   virtual void begin_shutdown() = 0;
