@@ -216,7 +216,7 @@ inline constexpr int64_t kLeaseRetryIntervalMs = 500;  // while another process 
 inline constexpr int64_t kStandbyAfterMs = 2'000;
 // How often a standby finds the holder's session where it was, without a renewal, before it ends
 // it. (Looks are counted, and not time: while PostgreSQL stands still nobody can renew.)
-inline constexpr int kLeaseIdleLooksMax = 12;
+inline constexpr int kLeaseIdleLooksMax = 18;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
 
 // --- Start and shutdown ---
@@ -241,8 +241,9 @@ static_assert((kReceiveBufferCount & (kReceiveBufferCount - 1)) == 0);
 static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
-static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >= 3 * kLeaseRenewIntervalMs,
-              "a lease is left to a holder that misses two renewals");
+static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >=
+                  kConnectTimeoutMs + 2 * kLeaseRenewIntervalMs,
+              "a holder that is cut off has noticed it when it is succeeded");
 static_assert(kConflictsBytesMax < kAnswerBytesMax);
 static_assert(kPushDeltaChangesMax < kPageScanRowsMax);
 static_assert(kPageScanRowsMax < kTiedRowsMax);
