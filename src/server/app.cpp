@@ -146,6 +146,7 @@ class Worker final : public App, private store::StoreEvents {
   // --- What the store tells ---
 
   void on_store_state(store::StoreState state) override {
+    if (state != store::StoreState::kReady) engine_->suspend();
     if (!gateway_) return;
     gateway_->set_store_state(state);
     accept_clients_if_ready();

@@ -147,6 +147,9 @@ int64_t PullService::settled_us(const Stream* stream) {
 
 template <class Body, class Done>
 void PullService::serve(PullRequest request, PushReport report, Done done) {
+  if (stamps_.may_be_foreign(request.since_us)) {
+    return done(fail(ErrorCode::kUnavailable, "the cursor may be another server's"));
+  }
   Stream* stream = cache_.find(request.stream);
   const int64_t settled = settled_us(stream);
   if (settled == 0) {  // before the first lease nothing can be said of any cursor

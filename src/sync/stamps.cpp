@@ -9,6 +9,7 @@ namespace mana_sync::sync {
 void Stamps::grant(int64_t floor_us, int64_t high_water_us) {
   last_us_ = std::max(last_us_, floor_us);
   high_water_us_ = std::max(high_water_us_, high_water_us);
+  is_suspended_ = false;
 }
 
 bool Stamps::reserve(size_t count) {

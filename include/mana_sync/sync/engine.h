@@ -87,6 +87,10 @@ class Engine {
   // and cursors stand still. Another floor than the last one's means that another process may have
   // written since: what memory holds is forgotten, and subscribers are told (ARCHITECTURE §5).
   void grant(int64_t floor_us, int64_t high_water_us);
+  // Until the next grant() nobody knows whether another process serves: a cursor that is later than
+  // any from here is refused, since an answer would move it back (PROTOCOL 10.1). What memory can
+  // answer goes on.
+  void suspend() { stamps_.suspend(); }
   // Who is told of commits. drain() it in the tick in which the store's callbacks came: what a
   // subscriber then asks for is there.
   [[nodiscard]] Hub& hub() { return hub_; }

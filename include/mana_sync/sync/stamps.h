@@ -25,6 +25,15 @@ class Stamps {
   // The lease allows stamps and cursors in (floor_us, high_water_us].
   void grant(int64_t floor_us, int64_t high_water_us);
 
+  // Until the next grant, another process may have been granted what lies above.
+  void suspend() { is_suspended_ = true; }
+
+  // Whether a cursor may be another process's, that this one knows nothing of: it is later than any
+  // that was handed out here.
+  [[nodiscard]] bool may_be_foreign(int64_t cursor_us) const {
+    return is_suspended_ && cursor_us > last_us_;
+  }
+
   // Reads the wall clock for the next `count` stamps. false: the lease does not cover them.
   [[nodiscard]] bool reserve(size_t count);
 
@@ -43,6 +52,7 @@ class Stamps {
   int64_t last_us_ = 0;
   int64_t reserved_at_us_ = 0;
   int64_t high_water_us_ = 0;
+  bool is_suspended_ = false;
 };
 
 }  // namespace mana_sync::sync

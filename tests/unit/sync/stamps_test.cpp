@@ -81,6 +81,17 @@ TEST_F(StampsTest, ReservedStampsAreThereHoweverFarTheClockRuns) {
   EXPECT_EQ(stamps_.next(), kNowUs + 1);
 }
 
+TEST_F(StampsTest, ALaterCursorMayBeForeign_WhileTheLeaseIsNotKnownToBeOurs) {  // PROTOCOL 10.1
+  stamps_.grant(0, 2 * kNowUs);
+  const int64_t cursor = stamps_.cursor();
+  EXPECT_FALSE(stamps_.may_be_foreign(cursor + 1));
+  stamps_.suspend();
+  EXPECT_FALSE(stamps_.may_be_foreign(cursor));
+  EXPECT_TRUE(stamps_.may_be_foreign(cursor + 1));
+  stamps_.grant(0, 2 * kNowUs);
+  EXPECT_FALSE(stamps_.may_be_foreign(cursor + 1));
+}
+
 TEST_F(StampsTest, ALeaseNeverShrinks) {
   stamps_.grant(0, kNowUs + 10);
   stamps_.grant(0, kNowUs - 10);
