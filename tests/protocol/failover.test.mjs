@@ -30,15 +30,14 @@ const endLease = () => database.run(
 
 const stored = async (user) => (await database.changes(user)).map((row) => row.record_id);
 
-// A push into the connection of a server that does not read it yet.
-async function pushUnread(client, ids) {
-  const pushed = client.post({changes: ids.map((id) => insert(id, {createdAt: at()}))});
+// A request that stands in the connection of a server that does not read it yet.
+async function unread(client, answered) {
   const socket = await until('it is connected', () => {
     const [open] = Object.values(client.agent.sockets).flat();
     return open?.connecting === false && open;
   }, {everyMs: 1});
   await until('it is sent', () => socket.writableLength === 0, {everyMs: 1});
-  return {pushed};
+  return {answered};
 }
 
 for (const how of ['SIGKILL', 'SIGTERM']) {
@@ -72,7 +71,10 @@ test('2.1 one that was frozen, and wakes after the take-over, stores nothing', a
   for (const client of clients) await client.push(insert('before', {createdAt: at()}));
   frozen.process.child.kill('SIGSTOP');
   const late = [];
-  for (const client of clients) late.push(await pushUnread(client, ['late']));
+  for (const client of clients) {
+    const changes = [insert('late', {createdAt: at()})];
+    late.push(await unread(client, client.post({changes})));
+  }
   // Its other sessions stay: what it sends reaches PostgreSQL.
   await endLease();
   await other.says('ok');
@@ -81,8 +83,8 @@ test('2.1 one that was frozen, and wakes after the take-over, stores nothing', a
   }
   frozen.process.child.kill('SIGCONT');
 
-  for (const [i, {pushed}] of late.entries()) {
-    assert.equal((await pushed).status, 503);
+  for (const [i, {answered}] of late.entries()) {
+    assert.equal((await answered).status, 503);
     assert.deepEqual(await stored(clients[i].user), ['before', 'after']);
   }
   await frozen.says('standby');
@@ -115,6 +117,31 @@ test('2.1 a batch that was under way at the take-over is not stored after it', a
 
   assert.equal((await late).status, 503);
   assert.deepEqual(await stored(client.user), ['before', 'after']);
+  await frozen.says('standby');
+});
+
+test('10.1 one that wakes after the take-over moves no cursor back', async () => {
+  const [frozen, other] = await roles();
+  const authors = [...Array(10).keys()].map(() => frozen.client());
+  for (const author of authors) {
+    await author.push(insert('before', {createdAt: at()}));
+    await author.other().pull();
+  }
+  frozen.process.child.kill('SIGSTOP');
+  await endLease();
+  await other.says('ok');
+  const late = [];
+  for (const author of authors) {
+    const moved = clientAt(other, author);
+    const {syncedUntil: since} = await moved.push(insert('after', {createdAt: at()}));
+    const reader = author.other();
+    late.push([since, await unread(reader, reader.query({collection: 'todos', since}))]);
+  }
+  frozen.process.child.kill('SIGCONT');
+  for (const [since, {answered}] of late) {
+    const {status, json} = await answered;
+    if (status !== 503) assert.ok(json.syncedUntil >= since, `${since}, then ${json.syncedUntil}`);
+  }
   await frozen.says('standby');
 });
 
