@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "mana_sync/base/limits.h"
+#include "mana_sync/store/store.h"
 #include "secrets.h"
 
 namespace mana_sync::server {
@@ -174,6 +175,10 @@ Result<Config> read_config(const Environment& environment) {
       return fail(ErrorCode::kInvalid, fmt::format("{} is '{}', but must be {}", variable.name,
                                                    without_secrets(text), variable.allowed));
     }
+  }
+  // Told in libpq's terms: which part of it is wrong, and not all of it.
+  if (const auto error = store::database_url_error(config.database_url)) {
+    return fail(ErrorCode::kInvalid, fmt::format("DATABASE_URL: {}", *error));
   }
   return config;
 }

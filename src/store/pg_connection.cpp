@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <map>
 #include <utility>
 
 #include "mana_sync/base/check.h"
@@ -35,6 +37,48 @@ std::optional<std::string> find_misread_password(const PQconninfoOption* options
     }
   }
   return std::nullopt;
+}
+
+// Whether what libpq takes for the name of a parameter may be a part of the password: where a `?`
+// in a URI's, or a space in a keyword string's, was not escaped.
+bool may_hold_password(const std::string& url, const std::string& name) {
+  if (!std::ranges::all_of(name, [](char c) { return c == '_' || (c >= 'a' && c <= 'z'); })) {
+    return true;
+  }
+  if (url.find("://") != std::string::npos) {
+    return url.find('@', url.find('?')) != std::string::npos;
+  }
+  return url.find("password") < url.rfind(name);
+}
+
+std::vector<std::string> split_list(std::string_view list) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    parts.emplace_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+// `url`'s lists of hosts, addresses and ports, begun at another host; empty where it has no list.
+// REQUIRES: libpq can parse it.
+std::map<std::string, std::string> hosts_from(const std::string& url, size_t first) {
+  std::map<std::string, std::string> lists;
+  PQconninfoOption* const options = PQconninfoParse(url.c_str(), nullptr);
+  for (const PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr;
+       ++option) {
+    const std::string_view keyword = option->keyword;
+    if (option->val == nullptr) continue;
+    if (keyword != "host" && keyword != "hostaddr" && keyword != "port") continue;
+    std::vector<std::string> list = split_list(option->val);
+    if (list.size() < 2) continue;
+    std::ranges::rotate(list, list.begin() + static_cast<std::ptrdiff_t>(first % list.size()));
+    std::string& begun_there = lists[std::string(keyword)];
+    for (const std::string& part : list) begun_there += (&part == list.data() ? "" : ",") + part;
+  }
+  PQconninfoFree(options);
+  return lists;
 }
 
 }  // namespace
@@ -93,12 +137,18 @@ std::optional<std::string> PgConnection::url_error(const std::string& url) {
   }
   std::string text = message != nullptr ? message : "out of memory";
   PQfreemem(message);
+  while (text.ends_with('\n')) text.pop_back();
   // libpq quotes what it could not parse, which may hold the password.
   const size_t first = text.find('"');
   const size_t last = text.rfind('"');
-  if (first != last) text.replace(first, last - first + 1, "…");
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
+  if (first == last) return text;
+  const std::string quoted = text.substr(first + 1, last - first - 1);
+  const bool names_parameter = text.starts_with("invalid URI query parameter:") ||
+                               text.starts_with("invalid connection option");
+  if (names_parameter && !may_hold_password(url, quoted)) {
+    return fmt::format("there is no parameter '{}'", quoted);
+  }
+  return text.replace(first, last - first + 1, "…");
 }
 
 PgConnection::PgConnection(net::Loop& loop, Options options)
@@ -130,24 +180,29 @@ void PgConnection::reset(std::string_view reason) {
 
 void PgConnection::connect() {
   // Later entries override what the URL says, earlier ones do not.
-  constexpr std::array kKeywords{"fallback_application_name",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "dbname",
-                                 "client_encoding",
-                                 static_cast<const char*>(nullptr)};
-  const std::array values{
-      "mana-sync", "10", "5", "3", options_.url.c_str(), "UTF8", static_cast<const char*>(nullptr)};
+  std::vector<const char*> keywords{
+      "fallback_application_name", "keepalives_idle", "keepalives_interval",
+      "keepalives_count",          "dbname",          "client_encoding"};
+  std::vector<const char*> values{"mana-sync", "10", "5", "3", options_.url.c_str(), "UTF8"};
+  const auto hosts = hosts_from(options_.url, first_host_);
+  for (const auto& [keyword, list] : hosts) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(list.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
   ++connects_;
-  conn_ = PQconnectStartParams(kKeywords.data(), values.data(), /*expand_dbname=*/1);
+  conn_ = PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/1);
   state_ = State::kConnecting;
   if (conn_ == nullptr || PQstatus(conn_) == CONNECTION_BAD) return lose(last_error());
   // Notices ("relation already exists, skipping") would go to stderr.
   PQsetNoticeReceiver(
       conn_, [](void*, const PGresult*) {}, nullptr);
-  connect_timer_ = loop_.after(milliseconds(limits::kConnectTimeoutMs),
-                               [this] { lose("no connection within the time limit"); });
+  connect_timer_ = loop_.after(milliseconds(limits::kConnectTimeoutMs), [this] {
+    // libpq goes on to the next host when one refuses, not when one is silent.
+    ++first_host_;
+    lose("no connection within the time limit");
+  });
   watch_.arm(PQsocket(conn_), POLLOUT);
 }
 

@@ -89,7 +89,8 @@ class PgConnection {
   };
   using Done = std::function<void(const Answer&)>;
 
-  // nullopt if libpq can parse `url`, else why not, without any part of it.
+  // nullopt if libpq can parse `url`, else why not: with the name of a parameter that it does not
+  // know, and no other part of it.
   [[nodiscard]] static std::optional<std::string> url_error(const std::string& url);
 
   // `loop` must outlive the connection.
@@ -149,6 +150,7 @@ class PgConnection {
   std::deque<InFlight> in_flight_;
   int64_t delay_ms_;
   bool outage_logged_ = false;
+  size_t first_host_ = 0;  // of those that the URL names: where the next try begins
   uint64_t connects_ = 0;  // tells whether a callback replaced the connection
   net::TimerId connect_timer_;
   net::TimerId answer_timer_;

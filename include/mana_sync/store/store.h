@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mana_sync/net/loop.h"
 #include "mana_sync/sync/store_port.h"
 
 namespace mana_sync::store {
+
+// nullopt if libpq can parse `database_url`; else why not, without what may hold the password.
+[[nodiscard]] std::optional<std::string> database_url_error(const std::string& database_url);
 
 struct StoreOptions {
   std::string database_url;   // a libpq URI or keyword string
@@ -41,9 +45,8 @@ class StoreEvents {
 // REQUIRES: not destroyed from within one of its callbacks.
 class Store : public sync::StorePort {
  public:
-  // Fails (kInvalid) only for a `database_url` that libpq cannot parse, saying why without quoting
-  // it. Connecting goes on in the background for ever, with growing delays. `loop` and `events`
-  // must outlive the store.
+  // Fails (kInvalid) only for what database_url_error() tells of `database_url`. Connecting goes on
+  // in the background for ever, with growing delays. `loop` and `events` must outlive the store.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(net::Loop& loop, StoreEvents& events,
                                                            StoreOptions options);
 
