@@ -3,6 +3,7 @@
 import {Copy, iso} from './ledger.mjs';
 
 const few = 5;
+const shortened = (text) => (text.length > 400 ? `${text.slice(0, 400)}…` : text);
 
 // The faults of one user's stream, as sentences; none if all is well. `rows`: the user's rows of
 // the table, in stamp order.
@@ -11,7 +12,7 @@ export function faultsOf({ledger, writers, readers, rows, roundName}) {
   const complain = (what, list) => {
     if (list.length === 0) return;
     const more = list.length > few ? `, and ${list.length - few} more` : '';
-    complaints.push(`${what}: ${list.slice(0, few).join(', ')}${more}`);
+    complaints.push(`${what}: ${list.slice(0, few).map(shortened).join(', ')}${more}`);
   };
   const told = (entry) =>
       `${entry.op} of ${entry.record} by ${entry.client} (acknowledged in ${roundName(entry)})`;
