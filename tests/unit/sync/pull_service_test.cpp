@@ -109,6 +109,16 @@ TEST_F(PullServiceTest, WhatMemorySaysOfAChangeIsWhatTheStoreSays) {  // PROTOCO
   EXPECT_EQ(from_store(), reads + 1);
 }
 
+TEST_F(PullServiceTest, WhileTheLeaseMayBeAnothers_ALaterCursorIsRefused) {  // PROTOCOL 10.1
+  const Answer first = pull();
+  world_.engine.suspend();
+  EXPECT_TRUE(pull(first.synced_until_us).ok()) << "what memory can answer goes on";
+  const int64_t later_us = world_.engine.last_stamp_us() + 1;
+  EXPECT_EQ(pull(later_us).error, ErrorCode::kUnavailable);
+  world_.engine.grant(kBeginMs * 1'000 - 1, kBeginMs * 2'000);
+  EXPECT_TRUE(pull(later_us).ok());
+}
+
 TEST_F(PullServiceTest, APollOfAColdStreamIsReadOnce_AndThenAnsweredFromMemory) {
   const Answer first = pull(0, "a");
   const int64_t reads = from_store();
