@@ -1,9 +1,9 @@
 """Sums up what tools/test ran: `N passed, N failed`, with `, N skipped` only if some were.
 
-count_results.py DIR, where DIR holds
+count_results.py DIR RUN..., where DIR holds
   meson.jsonl   Meson's log: one line a binary
   *.json        GoogleTest's own counts, one file a binary
-  *.tap         the protocol tests' TAP, one file a run of Node
+  RUN.tap       the protocol tests' TAP, one file a run of Node
 
 A binary that ended badly without a failed test of its own (it crashed, it hung, a sanitizer spoke
 at its end) counts as one failed test. Exit 1 if any failed or if either kind did not run.
@@ -56,10 +56,9 @@ def protocol_tests(name):
     return summed("pass"), summed("fail") + summed("cancelled"), summed("skipped") + summed("todo")
 
 
-kinds = {
-    "unit": unit_tests(),
-    "protocol": protocol_tests("protocol"),
-    "protocol, waiting": protocol_tests("waiting"),
+kinds = {"unit": unit_tests()} | {
+    "protocol" if run == "protocol" else f"protocol, {run}": protocol_tests(run)
+    for run in sys.argv[2:]
 }
 passed, failed, skipped = (sum(counts) for counts in zip(*kinds.values()))
 for kind, counts in kinds.items():

@@ -14,7 +14,7 @@ import {fresh, until} from './wait.mjs';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const binary =
     path.join(process.env.MANA_SYNC_BUILD ?? path.join(root, 'build'), 'src/server/mana-sync');
-const inherited = ['PATH', 'ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TZ'];
+const inherited = ['PATH', 'ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'TZ'];
 
 // What still runs when a file's tests are over, whatever became of them, ends with them.
 const running = new Set();
