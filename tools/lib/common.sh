@@ -14,7 +14,7 @@ run_packages=(
 # What the tests need beside.
 test_packages=(libgtest-dev libgmock-dev nodejs chromium prometheus faketime systemd)
 # What the fuzzers need: the first clang that knows all of C++20 that libstdc++ 12 asks for.
-fuzz_packages=(clang-19 libclang-rt-19-dev)
+fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
 # A Node that does not come from Debian brings its npm along, and Debian's would conflict with it.
 command -v npm >/dev/null || test_packages+=(npm)
 
