@@ -130,7 +130,7 @@ class PairServer final : public http::Server, public http::ConnectionOwner {
   void resume_accepting() override {}
   void begin_shutdown() override {}
   [[nodiscard]] bool drained() const override {
-    return connection_count() == 0 && context_.bodies_bytes == 0;
+    return connection_count() == 0 && context_.bounds.bodies_bytes.value() == 0;
   }
   void abort_all() override {}
 
