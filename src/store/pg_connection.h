@@ -1,4 +1,5 @@
-// One connection to PostgreSQL in pipeline mode, on the loop. The only user of libpq.
+// One connection to PostgreSQL in pipeline mode, on the loop. With database_url.h, the only user
+// of libpq.
 //
 // Connects in the background and again for ever, with growing delays; prepares its statements each
 // time. Every submit() is a transaction of its own: what fails aborts nothing else.
@@ -88,10 +89,6 @@ class PgConnection {
     std::function<void()> on_down;  // was up, is not any more; after all its answers
   };
   using Done = std::function<void(const Answer&)>;
-
-  // nullopt if libpq can parse `url`, else why not: with the name of a parameter that it does not
-  // know, and no other part of it.
-  [[nodiscard]] static std::optional<std::string> url_error(const std::string& url);
 
   // `loop` must outlive the connection.
   PgConnection(net::Loop& loop, Options options);

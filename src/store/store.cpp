@@ -110,10 +110,6 @@ class PgStore final : public Store {
 
 }  // namespace
 
-std::optional<std::string> database_url_error(const std::string& database_url) {
-  return PgConnection::url_error(database_url);
-}
-
 Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, StoreEvents& events,
                                            StoreOptions options) {
   MANA_CHECK(options.write_connections >= 1 && options.read_connections >= 1);

@@ -11,6 +11,7 @@
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/log.h"
 #include "mana_sync/base/metrics.h"
+#include "mana_sync/store/store.h"
 #include "store_ceiling.h"
 
 namespace mana_sync::ceiling {
@@ -49,7 +50,7 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& line) 
       ->capture_default_str();
   app.add_option("--json", line.json_path, "Write the report there, too");
   CLI11_PARSE(app, argc, argv);
-  if (const auto error = store::PgConnection::url_error(options.database_url)) {
+  if (const auto error = store::database_url_error(options.database_url)) {
     fmt::print(stderr, "mana-sync-store-ceiling: the database's URL: {}\n", *error);
     return 1;
   }

@@ -14,7 +14,8 @@
 
 namespace mana_sync::store {
 
-// nullopt if libpq can parse `database_url`; else why not, without what may hold the password.
+// nullopt if libpq can parse `database_url`, else why not: with the name of a parameter that it
+// does not know, and nothing that may be a part of the password.
 [[nodiscard]] std::optional<std::string> database_url_error(const std::string& database_url);
 
 struct StoreOptions {
