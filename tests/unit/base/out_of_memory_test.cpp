@@ -1,6 +1,7 @@
 #include "mana_sync/base/out_of_memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -10,8 +11,10 @@
 namespace mana_sync {
 namespace {
 
-// Asks for ever more, in a process of its own.
+// Asks for ever more, in a process of its own that may have a little.
 [[noreturn]] void run_out_of_memory() {
+  const rlimit few{.rlim_cur = 512 << 20, .rlim_max = 512 << 20};
+  setrlimit(RLIMIT_AS, &few);
   end_when_out_of_memory();
   std::vector<void*> kept;  // or the compiler leaves the allocations out
   for (size_t bytes = 1; bytes > 0; bytes *= 2) kept.push_back(::operator new(bytes));
