@@ -15,8 +15,8 @@ LoopbackServer::LoopbackServer()
   authenticator_.on_keys(auth::testing::key_set_of({key_}));
   followers_ = std::make_unique<Followers>(*loop_, engine_);
   sockets_ = std::make_unique<Sockets>(*loop_, engine_.hub(), authenticator_);
-  gateway_ = std::make_unique<Gateway>(engine_, authenticator_, *followers_, *sockets_, metrics_,
-                                       [this] { return health(); });
+  gateway_ = std::make_unique<Gateway>(engine_, authenticator_, *followers_, *sockets_, rates_,
+                                       metrics_, [this] { return health(); });
   gateway_->set_store_state(store::StoreState::kReady);
   auto http = http::Server::start(*loop_, *gateway_,
                                   {.listen_address = "127.0.0.1",

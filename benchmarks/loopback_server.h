@@ -12,6 +12,7 @@
 #include "mana_sync/base/metrics.h"
 #include "mana_sync/http/server.h"
 #include "mana_sync/net/loop.h"
+#include "request_rates.h"
 #include "support/empty_store.h"
 
 namespace mana_sync::server {
@@ -42,6 +43,7 @@ class LoopbackServer {
   auth::Authenticator authenticator_{{}, clock_, metrics_, [] {}};
   std::unique_ptr<Followers> followers_;
   std::unique_ptr<Sockets> sockets_;
+  RequestRates rates_{clock_, metrics_, 0};
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<http::Server> http_;
 };
