@@ -11,23 +11,13 @@
 #include "json_tree.h"
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/timestamp.h"
+#include "repeats.h"
 
 namespace mana_sync::sync {
 namespace {
 
 constexpr std::string_view kUpdatedAt = "updatedAt";
 constexpr std::string_view kCreatedAt = "createdAt";
-
-bool is_timeless_insert(const Change& change) {
-  return change.op == Op::kInsert && change.insert_time == InsertTime::kNone;
-}
-
-// Whether an edit that claims `time_ms` would be taken at its time of receipt if `winner`, its own
-// client's, stood against it; then it may be the very edit that made the winner (PROTOCOL 2.2).
-bool may_have_made(const Cell& winner, std::optional<int64_t> time_ms) {
-  if (time_ms == winner.time_ms) return true;
-  return winner.receipt_timed && (!time_ms || *time_ms < winner.time_ms);
-}
 
 // An edit on its way through the rules.
 struct Candidate {
@@ -364,31 +354,6 @@ class Merger {
 };
 
 }  // namespace
-
-Unknowns find_unknowns(const Changeset& changeset, const CellOverlay& cells) {
-  Unknowns unknowns;
-  const uint64_t client = client_hash(changeset.client_id);
-  for (size_t i = 0; i < changeset.changes.size(); ++i) {
-    const Change& change = changeset.changes[i];
-    const auto ask_for = [&](std::string_view field, std::optional<int64_t> time_ms) {
-      const CellKey key = cell_key(change.table, change.record, field);
-      const std::optional<Cell> winner = cells.find(key);
-      if (!winner || winner->client != client || winner->value_hash != 0) return;
-      if (!may_have_made(*winner, time_ms)) return;
-      unknowns.cells.push_back({std::string(change.table), std::string(change.record),
-                                std::string(field), winner->time_ms});
-      unknowns.cell_keys.push_back(key);
-    };
-    // An insert without a time leaves this cell behind, if only its creator's (PROTOCOL 2.7).
-    if (is_timeless_insert(change) &&
-        cells.find(cell_key(change.table, change.record, kUpdatedAt))) {
-      unknowns.inserts.push_back(i);
-      ask_for(kUpdatedAt, std::nullopt);
-    }
-    for (const Edit& edit : change.edits) ask_for(edit.field, edit.time_ms);
-  }
-  return unknowns;
-}
 
 Merged merge(const Changeset& changeset, const MergeFacts& facts, CellOverlay& cells,
              Stamps& stamps, UuidGenerator& ids, const MergeOptions& options,

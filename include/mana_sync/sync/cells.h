@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -72,6 +73,10 @@ class CellTable {
   [[nodiscard]] std::optional<Cell> find(const CellKey& key) const;
   // Adds the cell, or changes it. REQUIRES: the value's hash has no more than kValueHashBits.
   void set(const CellKey& key, const Cell& cell);
+  // Says that find() or set() of these keys is next: memory is asked for what they will read, of
+  // all keys at once. Else each would wait for it in turn, which is most of what a large push
+  // costs.
+  void prefetch(std::span<const CellKey> keys) const;
 
   [[nodiscard]] size_t size() const { return size_; }
   // What it has allocated.
@@ -106,6 +111,8 @@ class CellTable {
 
     [[nodiscard]] Packed* cells() const;
     [[nodiscard]] Packed* find(const CellKey& key) const;
+    // The first cell with the key's tag, as a rule the one that find() finds, asked of memory.
+    void prefetch_cell(const CellKey& key) const;
     // Moves to a block with room for `cells_min` at least.
     void make_room(size_t cells_min);
     // REQUIRES: size < room.
@@ -131,6 +138,8 @@ class CellOverlay {
 
   // nullopt: the cell is empty.
   [[nodiscard]] std::optional<Cell> find(const CellKey& key) const;
+  // As CellTable's, for what is stored.
+  void prefetch(std::span<const CellKey> keys) const { stored_->prefetch(keys); }
   void set(const CellKey& key, const Cell& cell) { changed_[key] = cell; }
   // Makes room for that many more cells.
   void reserve(size_t cells) { changed_.reserve(changed_.size() + cells); }
