@@ -169,7 +169,7 @@ inline constexpr size_t kWaitingPushBytesMax = 256 * kMiB;
 inline constexpr int64_t kRequestDeadlineMs = 30'000;  // a request that PostgreSQL keeps waiting
 
 // --- Store (ARCHITECTURE §6) ---
-inline constexpr size_t kBatchRowsMax = 4'096;
+inline constexpr size_t kBatchRowsMax = 1'024;
 inline constexpr size_t kBatchBytesMax = 16 * kMiB;  // a single larger unit goes alone
 inline constexpr int kBatchesInFlightMax = 2;        // per connection
 inline constexpr size_t kReadsInFlightMax = 16;      // per connection
