@@ -111,6 +111,11 @@ const scenes = {
     [`process_max_fds{${target}}`]: ['1000x60', '1000x60'],
   },
   ManaSyncAcceptPaused: {[`mana_sync_accept_paused_total{${target}}`]: ['3x60', '0+1x60']},
+  ManaSyncBoundMet: {
+    [`mana_sync_connections_refused_total{${target},bound="all"}`]: ['4x60', '4x60'],
+    [`mana_sync_bodies_refused_total{${target}}`]: ['0x60', '0x60'],
+    [`mana_sync_slow_readers_closed_total{${target}}`]: ['2x60', '2+1x60'],
+  },
   ManaSyncKeysNotFetched: {
     [`mana_sync_key_set_fetches_total{${target},result="ok"}`]: ['0+1x60', '3x60'],
     [`process_start_time_seconds{${target}}`]: ['0x60', '0x60'],
