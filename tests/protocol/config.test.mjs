@@ -134,8 +134,16 @@ test('a crash leaves no core dump, unless it is asked for', async () => {
   const limits = (server) =>
       /Max core file size +(\S+)/.exec(readFileSync(`/proc/${server.process.child.pid}/limits`))[1];
   assert.equal(limits(server), '0');
-  const open = await Server.start(
-      {env: {MANA_SYNC_CORE_DUMPS: 'yes'}, wrapper: ['prlimit', '--core=4096'], ready: false});
+  // AddressSanitizer forbids them by itself.
+  const sanitizer = process.env.ASAN_OPTIONS;
+  const open = await Server.start({
+    env: {
+      MANA_SYNC_CORE_DUMPS: 'yes',
+      ...(sanitizer && {ASAN_OPTIONS: `${sanitizer}:disable_coredump=0`})
+    },
+    wrapper: ['prlimit', '--core=4096'],
+    ready: false
+  });
   assert.equal(limits(open), '4096');
   await open.stop();
 });

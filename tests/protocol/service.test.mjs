@@ -26,6 +26,10 @@ const here = path.join(directory, 'mana-sync.service');
 writeFileSync(
     here, readFileSync(unit, 'utf8').replace(/^ExecStart=.*$/m, `ExecStart=${process.execPath}`));
 
+// LeakSanitizer traces its own process, which is not for a service.
+const sanitizer = process.env.ASAN_OPTIONS;
+const untraced = sanitizer ? {ASAN_OPTIONS: `${sanitizer}:detect_leaks=0`} : {};
+
 test('systemd-analyze verify has nothing to say', () => {
   const {status, stdout, stderr} = spawnSync('systemd-analyze', ['verify', here]);
   assert.deepEqual([status, `${stdout}${stderr}`], [0, '']);
@@ -38,12 +42,8 @@ test('systemd-analyze security calls it OK, at 1.5 of 10 or better', () => {
 test('as an ordinary user, with its limits, filters and no more, everything works', async () => {
   const key = new Key('test-key');
   const issuer = await JwksEndpoint.start(key);
-  // LeakSanitizer traces its own process, which is not for a service.
-  const sanitizer = process.env.ASAN_OPTIONS;
-  const server = await Server.start({
-    env: {JWKS_URL: issuer.url, ...(sanitizer && {ASAN_OPTIONS: `${sanitizer}:detect_leaks=0`})},
-    wrapper: ['python3', confined, unit]
-  });
+  const server = await Server.start(
+      {env: {JWKS_URL: issuer.url, ...untraced}, wrapper: ['python3', confined, unit]});
   server.key = key;
   const status = readFileSync(`/proc/${server.process.child.pid}/status`, 'utf8');
   assert.doesNotMatch(status, /^Uid:\s+0\b/m);
@@ -83,7 +83,7 @@ test('as an ordinary user, with its limits, filters and no more, everything work
 test('a user who may lock no memory is told what io_uring needs', async () => {
   const poor = path.join(directory, 'poor.service');
   writeFileSync(poor, readFileSync(unit, 'utf8').replace(/^LimitMEMLOCK=.*$/m, 'LimitMEMLOCK=0'));
-  const refused = new Process({PORT: '0'}, [], ['python3', confined, poor]);
+  const refused = new Process({PORT: '0', ...untraced}, [], ['python3', confined, poor]);
   assert.deepEqual(await refused.exit(), {code: 1, signal: null});
   assert.match(refused.text, /io_uring is not available .*ulimit -l/);
 });
