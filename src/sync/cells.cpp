@@ -21,9 +21,6 @@ uint64_t secret_seed() {
 // more.
 constexpr size_t kCellsPerBucket = 24;
 
-// Of which apply_to() asks memory at once: what is read for them fits into the nearest cache.
-constexpr size_t kPrefetchedKeys = 64;
-
 // What 49 bits hold: the years 0000 to 9999, and a little more on both sides.
 constexpr int64_t kTimeMsMax = (int64_t{1} << 48) - 1;
 
@@ -241,7 +238,7 @@ std::optional<Cell> CellOverlay::find(const CellKey& key) const {
 }
 
 void CellOverlay::apply_to(CellTable& cells) && {
-  std::array<CellKey, kPrefetchedKeys> ahead;
+  std::array<CellKey, CellTable::kPrefetchedMax> ahead;
   size_t left = 0;  // of those ahead
   for (auto next = changed_.begin(); next != changed_.end(); ++next, --left) {
     if (left == 0) {

@@ -16,7 +16,6 @@
 namespace mana_sync::sync {
 namespace {
 
-constexpr std::string_view kUpdatedAt = "updatedAt";
 constexpr std::string_view kCreatedAt = "createdAt";
 
 // An edit on its way through the rules.

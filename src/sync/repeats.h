@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "mana_sync/sync/cells.h"
 #include "mana_sync/sync/changeset.h"
 
 namespace mana_sync::sync {
+
+// The field in which an insert without a time is told its own.
+inline constexpr std::string_view kUpdatedAt = "updatedAt";
 
 // It is taken at its time of receipt, and says so in its data.
 [[nodiscard]] inline bool is_timeless_insert(const Change& change) {

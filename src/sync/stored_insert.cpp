@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "mana_sync/base/timestamp.h"
+#include "repeats.h"
 
 namespace mana_sync::sync {
 namespace {
-
-constexpr std::string_view kUpdatedAt = "updatedAt";
 
 // What an insert says, in whatever order, but of when.
 class Saying {

@@ -9,15 +9,11 @@
 namespace mana_sync::sync {
 namespace {
 
-constexpr std::string_view kUpdatedAt = "updatedAt";
-// Cells that memory is asked for at once: what is read of them fits into the nearest cache.
-constexpr size_t kPrefetchedCells = 64;
-
 // Asks memory for the cells of the changes from `first` on; how far it came.
 size_t prefetch_changes(const Changeset& changeset, size_t first, const CellOverlay& cells) {
-  absl::InlinedVector<CellKey, 2 * kPrefetchedCells> keys;
+  absl::InlinedVector<CellKey, 2 * CellTable::kPrefetchedMax> keys;
   size_t next = first;
-  for (; next < changeset.changes.size() && keys.size() < kPrefetchedCells; ++next) {
+  for (; next < changeset.changes.size() && keys.size() < CellTable::kPrefetchedMax; ++next) {
     const Change& change = changeset.changes[next];
     for (const Edit& edit : change.edits) {
       keys.push_back(cell_key(change.table, change.record, edit.field));

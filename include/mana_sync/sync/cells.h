@@ -75,7 +75,8 @@ class CellTable {
   void set(const CellKey& key, const Cell& cell);
   // Says that find() or set() of these keys is next: memory is asked for what they will read, of
   // all keys at once. Else each would wait for it in turn, which is most of what a large push
-  // costs.
+  // costs. What is read for kPrefetchedMax of them or so fits into the nearest cache.
+  static constexpr size_t kPrefetchedMax = 64;
   void prefetch(std::span<const CellKey> keys) const;
 
   [[nodiscard]] size_t size() const { return size_; }
