@@ -37,7 +37,7 @@ def measure(machine, loads):
         # A server of its own, so that each figure begins with an empty one.
         with machine.serving() as server:
             texts, failed = loads.texts(server, tokens, scenario, text, users)
-        rows.append({"what": what, "found": texts[0], "peer": texts[-1]})
+        rows.append({"what": what} | dict(zip(("found", "peer"), texts)))
         failures += [f"{what}: {failure}" for failure in failed]
     columns = [("what", lambda row: row["what"]),
                ("p50 / p99, where there are two", lambda row: row["found"])]
