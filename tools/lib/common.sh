@@ -1,4 +1,4 @@
-# Shared by tools/run, tools/test and tools/bench, which source it. Sets `root`, the checkout.
+# Shared by the commands in tools/, which source it. Sets `root`, the checkout.
 # shellcheck shell=bash disable=SC2034
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 
@@ -91,6 +91,35 @@ configure_build() {
     meson setup --reconfigure "$dir" "$root" "$@"
   fi
   echo "$options" >"$dir/.options"
+}
+
+# build_loaded DIR LOG: in the build directory DIR, which is set up as a release if it is not yet: the
+# server, the issuer and the load generator.
+build_loaded() {
+  [ -e "$1/build.ninja" ] || configure_build "$1" --buildtype=release -Dtests=false
+  ninja -C "$1" src/server/mana-sync tools/issuer/mana-sync-issuer \
+    tools/loadgen/mana-sync-loadgen >"$2" || { cat "$2" >&2; die "the server does not build"; }
+}
+
+# start_loaded BUILD WORK USERS: a new private PostgreSQL, an issuer, tokens of that many users in
+# WORK/tokens, and the server, with the environment as it is beside. Whoever calls it has a trap that
+# calls stop_loaded.
+start_loaded() {
+  local build=$1 work=$2 users=$3
+  rm -rf "$work/issuer"
+  "$root/tools/private-postgres" remove "$work/pg"
+  DATABASE_URL=$("$root/tools/private-postgres" start "$work/pg")
+  export DATABASE_URL PORT=0 JWKS_URL=file://$work/issuer/jwks.json
+  "$build/tools/issuer/mana-sync-issuer" init "$work/issuer" >/dev/null
+  "$build/tools/issuer/mana-sync-issuer" token "$work/issuer" --sub load --count "$users" \
+    --ttl 86400 >"$work/tokens"
+  start_server "$build/src/server/mana-sync" "$work/server.log"
+}
+
+# stop_loaded WORK: what start_loaded started, as far as it came.
+stop_loaded() {
+  stop_server
+  "$root/tools/private-postgres" stop "$1/pg" || true
 }
 
 server_pid=
