@@ -1,9 +1,11 @@
 #include "mana_sync/net/listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +58,19 @@ void set_option(int fd, int level, int option, int value) {
   ::setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+// -1: it has no such option, or is no socket.
+int socket_option(int fd, int level, int option) {
+  int value = -1;
+  socklen_t bytes = sizeof(value);
+  return ::getsockopt(fd, level, option, &value, &bytes) == 0 ? value : -1;
+}
+
+// Accepted sockets inherit them (Linux).
+void set_accepted_options(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, limits::kUnacknowledgedTimeoutMs);
+}
+
 // Returns the descriptor, or -errno with the name of the failed call in `call`.
 int open_listening(Address address, bool is_dual_stack, const char*& call) {
   call = "socket";
@@ -63,9 +78,7 @@ int open_listening(Address address, bool is_dual_stack, const char*& call) {
   if (fd < 0) return -errno;
   // A restart must not wait for the connections of the last run to time out.
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  // Accepted sockets inherit it (Linux).
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, limits::kUnacknowledgedTimeoutMs);
+  set_accepted_options(fd);
   if (address.family() == AF_INET6) {
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_dual_stack ? 0 : 1);
   }
@@ -114,8 +127,8 @@ uint16_t bound_port(int fd) {
 // The listening socket as the loop sees it; outlives its Listener until nothing is in flight.
 class Acceptor final : public OpTarget {
  public:
-  Acceptor(Loop& loop, int fd, Listener::OnAccept on_accept)
-      : loop_(loop), on_accept_(std::move(on_accept)), fd_(fd) {}
+  Acceptor(Loop& loop, int fd, Listener::OnAccept on_accept, bool is_inherited)
+      : loop_(loop), on_accept_(std::move(on_accept)), is_inherited_(is_inherited), fd_(fd) {}
   ~Acceptor() override { release_descriptors(); }
 
   void pause();
@@ -123,6 +136,7 @@ class Acceptor final : public OpTarget {
   void close();
   // The Listener is gone.
   void orphan();
+  [[nodiscard]] bool has_ended() const { return fd_ < 0 && !is_in_flight_ && held_.empty(); }
 
   void submit_if_wanted();
   void on_completion(const Completion& completion) override;
@@ -133,12 +147,15 @@ class Acceptor final : public OpTarget {
   [[nodiscard]] bool is_wanted() const { return fd_ >= 0 && !is_paused_ && !is_backing_off_; }
   void cancel();
   void deliver(int fd);
+  void deliver_held_soon();
+  void take_queued();
   void back_off(int error);
   void reclaim_if_idle();
   void release_descriptors();
 
   Loop& loop_;
   const Listener::OnAccept on_accept_;
+  const bool is_inherited_;
   int fd_;                       // -1: closed
   bool is_in_flight_ = false;    // true exactly when the accept's last completion has not been seen
   bool is_paused_ = false;       // by the owner
@@ -148,7 +165,7 @@ class Acceptor final : public OpTarget {
   bool is_reclaim_requested_ = false;
   bool is_orphan_ = false;
   TimerId resume_timer_;
-  std::vector<int> held_;  // accepted while paused: what the cancel came too late for
+  std::vector<int> held_;  // accepted while paused, or at the end, and not delivered yet
 };
 
 void Acceptor::submit_if_wanted() {
@@ -175,7 +192,7 @@ void Acceptor::on_completion(const Completion& completion) {
 
 void Acceptor::deliver(int fd) {
   probes::accept(fd);
-  if (fd_ < 0) {
+  if (is_orphan_) {
     ::close(fd);
   } else if (is_paused_ || !held_.empty()) {
     held_.push_back(fd);
@@ -205,11 +222,15 @@ void Acceptor::pause() {
 
 void Acceptor::resume() {
   is_paused_ = false;
+  deliver_held_soon();
+  submit_if_wanted();
+}
+
+void Acceptor::deliver_held_soon() {
   if (!held_.empty() && !is_delivery_requested_) {
     loop_.operations().request(Visit::kDeferred, *this);
     is_delivery_requested_ = true;
   }
-  submit_if_wanted();
 }
 
 void Acceptor::on_visit(Visit visit) {
@@ -227,14 +248,30 @@ void Acceptor::close() {
   if (is_backing_off_) loop_.cancel(resume_timer_);
   is_backing_off_ = false;
   cancel();
-  // The accept in flight holds the socket open; shutdown refuses new connections at once.
-  ::shutdown(fd_, SHUT_RDWR);
-  release_descriptors();
+  if (!is_inherited_) {
+    if (!is_orphan_) take_queued();
+    // The accept in flight holds the socket open; shutdown refuses new connections at once.
+    ::shutdown(fd_, SHUT_RDWR);
+  }
+  ::close(std::exchange(fd_, -1));
+  is_paused_ = false;
+  deliver_held_soon();
+}
+
+// Those whom the kernel has told that they are connected: nobody else will serve them.
+void Acceptor::take_queued() {
+  pollfd queue{.fd = fd_, .events = POLLIN, .revents = 0};
+  for (int i = 0; i < limits::kListenBacklog && ::poll(&queue, 1, 0) == 1; ++i) {
+    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) return;
+    held_.push_back(fd);
+  }
 }
 
 void Acceptor::orphan() {
-  close();
   is_orphan_ = true;
+  close();
+  release_descriptors();
   reclaim_if_idle();
 }
 
@@ -266,11 +303,21 @@ class ListenerImpl final : public Listener {
   void pause() override { acceptor_.pause(); }
   void resume() override { acceptor_.resume(); }
   void close() override { acceptor_.close(); }
+  [[nodiscard]] bool has_ended() const override { return acceptor_.has_ended(); }
 
  private:
   Acceptor& acceptor_;
   const uint16_t port_;
 };
+
+std::unique_ptr<Listener> accept_on(Loop& loop, int fd, Listener::OnAccept on_accept,
+                                    bool is_inherited) {
+  const uint16_t port = bound_port(fd);
+  Acceptor* const acceptor = loop.operations().add(
+      std::make_unique<Acceptor>(loop, fd, std::move(on_accept), is_inherited));
+  acceptor->submit_if_wanted();
+  return std::make_unique<ListenerImpl>(*acceptor, port);
+}
 
 }  // namespace
 
@@ -286,11 +333,21 @@ Result<std::unique_ptr<Listener>> Listener::listen(Loop& loop, const std::string
     return fail(ErrorCode::kIo, fmt::format(fmt::runtime(format), address, port, call,
                                             std::generic_category().message(-fd)));
   }
-  const uint16_t actual_port = bound_port(fd);
-  Acceptor* const acceptor =
-      loop.operations().add(std::make_unique<Acceptor>(loop, fd, std::move(on_accept)));
-  acceptor->submit_if_wanted();
-  return std::make_unique<ListenerImpl>(*acceptor, actual_port);
+  return accept_on(loop, fd, std::move(on_accept), false);
+}
+
+Result<std::unique_ptr<Listener>> Listener::inherit(Loop& loop, int fd, OnAccept on_accept) {
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const int domain = socket_option(fd, SOL_SOCKET, SO_DOMAIN);
+  const bool is_tcp = (domain == AF_INET || domain == AF_INET6) &&
+                      socket_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+  if (!is_tcp || socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1) {
+    ::close(fd);
+    return fail(ErrorCode::kInvalid,
+                fmt::format("the inherited descriptor {} is not a TCP socket that listens", fd));
+  }
+  set_accepted_options(fd);
+  return accept_on(loop, fd, std::move(on_accept), true);
 }
 
 }  // namespace mana_sync::net

@@ -23,6 +23,11 @@ class Listener {
   [[nodiscard]] static Result<std::unique_ptr<Listener>> listen(Loop& loop,
                                                                 const std::string& address,
                                                                 uint16_t port, OnAccept on_accept);
+  // Takes over `fd`, a TCP socket that listens already and that somebody else holds too:
+  // connections that come while this process does not accept wait there for whoever does. Fails
+  // (kInvalid) for anything else; owns `fd` in any case.
+  [[nodiscard]] static Result<std::unique_ptr<Listener>> inherit(Loop& loop, int fd,
+                                                                 OnAccept on_accept);
   virtual ~Listener() = default;
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -32,8 +37,12 @@ class Listener {
   // returns, no `on_accept` comes until resume().
   virtual void pause() = 0;
   virtual void resume() = 0;
-  // Closes the listening socket: new connections are refused. The object stays valid.
+  // Closes the listening socket: new connections are refused, or, of an inherited one, left to who
+  // holds it too. What has been accepted by then still comes, until has_ended(). The object stays
+  // valid.
   virtual void close() = 0;
+  // True once it is closed and no `on_accept` comes any more.
+  [[nodiscard]] virtual bool has_ended() const = 0;
 
  protected:
   Listener() = default;
