@@ -41,9 +41,7 @@ void Connection::open(SlotId id, int fd) {
 
 void Connection::begin_shutdown() {
   shutting_down_ = true;
-  const bool is_fresh = state_ == State::kHead && !parser_.has_begun();
-  const bool is_idle = state_ == State::kIdle && input_.empty();
-  if (is_fresh || is_idle) close_socket();
+  shutdown_ns_ = context_.loop.now_ns();
   if (state_ == State::kStreaming) finish_stream();
   settle();
 }
@@ -252,8 +250,15 @@ void Connection::on_closed() {
 
 // --- Time (PROTOCOL 9.3) ---
 
+// Not a byte of the next request has come.
+bool Connection::awaits_request() const {
+  return (state_ == State::kHead && !parser_.has_begun()) ||
+         (state_ == State::kIdle && input_.empty());
+}
+
 int64_t Connection::deadline_ns() const {
   const auto after = [](int64_t begun_ns, int64_t ms) { return begun_ns + ms * kNsPerMs; };
+  if (shutting_down_ && awaits_request()) return after(shutdown_ns_, limits::kShutdownQuietMs);
   const bool sends = socket_->pending_bytes() > 0;
   const int64_t send_ns = sends ? after(activity_ns_, limits::kSendStallTimeoutMs) : kNever;
   switch (state_) {
@@ -295,6 +300,7 @@ void Connection::on_timer() {
 
 void Connection::on_deadline() {
   const bool sends = socket_->pending_bytes() > 0;
+  if (shutting_down_ && awaits_request()) return close_socket();
   switch (state_) {
     case State::kHead:
       return sends ? abort() : refuse(kHeadTimeout);

@@ -72,8 +72,13 @@ class Connection final : public net::SocketEvents {
   [[nodiscard]] size_t pending_bytes() const { return socket_->pending_bytes(); }
   [[nodiscard]] bool is_streaming(uint64_t request_number) const;
 
-  // Closes now if no request has begun; otherwise after its answer. Ends a streamed answer.
+  // Closes after the next answer, or after limits::kShutdownQuietMs if no request has begun by
+  // then. Ends a streamed answer.
   void begin_shutdown();
+  // No request is under way, and none can come.
+  [[nodiscard]] bool is_over() const {
+    return state_ == State::kLingering || state_ == State::kClosing;
+  }
   void abort();
 
   void on_receive(std::string_view bytes) override;
@@ -90,7 +95,7 @@ class Connection final : public net::SocketEvents {
   //   kHead ─▶ kIdle                 on_head answered a request without a body
   //   kHead, kBody, kBusy, kStreaming ─▶ kLingering   a refusal, or the end of an answer after
   //                                  which the connection closes
-  //   any ─▶ kClosing                time is up, the peer is done, or shutdown of an idle one
+  //   any ─▶ kClosing                time is up, or the peer is done
   enum class State {
     kHead,       // the next head may come, or has begun
     kBody,       // on_head took the head
@@ -136,6 +141,7 @@ class Connection final : public net::SocketEvents {
   void settle();
 
   // Time.
+  [[nodiscard]] bool awaits_request() const;
   [[nodiscard]] int64_t deadline_ns() const;
   void update_timer();
   void on_timer();
@@ -175,6 +181,7 @@ class Connection final : public net::SocketEvents {
 
   int64_t head_begun_ns_ = 0;  // kHead: since when the head could come
   int64_t activity_ns_ = 0;    // last progress of the body, the answer, or the lingering peer
+  int64_t shutdown_ns_ = 0;    // shutting_down_: since when
   int64_t head_done_ns_ = 0;   // where a request's duration starts
   int64_t linger_begun_ns_ = 0;
   size_t lingered_bytes_ = 0;

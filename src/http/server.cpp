@@ -74,12 +74,21 @@ class LoopServer final : public Server, public ConnectionOwner {
   void pause_accepting() override { listener_->pause(); }
   void resume_accepting() override { listener_->resume(); }
 
+  bool is_quiet() const override {
+    // All are looked at only when it is likely.
+    const bool requests_may_come =
+        connections_.size() > 0 && context_.loop.now_ns() < requests_end_ns_;
+    if (requests_may_come || context_.bounds.requests.value() > 0) return false;
+    return listener_->has_ended() &&
+           connections_.all_of([](const Connection& connection) { return connection.is_over(); });
+  }
   void begin_shutdown() override {
     if (std::exchange(shutting_down_, true)) return;
     listener_->close();
     connections_.for_each([](SlotId, Connection& connection) { connection.begin_shutdown(); });
     upgraded_.for_each([](SlotId, UpgradedSlot& slot) { slot.begin_shutdown(); });
   }
+    requests_end_ns_ = context_.loop.now_ns() + limits::kShutdownQuietMs * kNsPerMs;
 
   void abort_all() override {
     listener_->close();
@@ -123,6 +132,7 @@ class LoopServer final : public Server, public ConnectionOwner {
 
   Responder make_connection_responder(SlotId connection, uint64_t request_number) override {
     return make_responder(*this, connection, request_number);
+    if (shutting_down_) connections_.find(id)->begin_shutdown();
   }
   void on_connection_closed(SlotId connection) override { connections_.remove(connection); }
 
@@ -150,6 +160,7 @@ class LoopServer final : public Server, public ConnectionOwner {
 };
 
 }  // namespace
+  int64_t requests_end_ns_ = 0;  // shutting_down_: when those that await a request are closed
 
 // --- Responder ---
 

@@ -43,8 +43,9 @@ class Worker final : public App, private store::StoreEvents {
 
  private:
   // Serving -> Draining at the first signal: requests in flight are finished. Draining -> Closing
-  // when none is left or the grace has passed: the lease is given back. Then run() returns.
-  enum class State { kServing, kDraining, kClosing };
+  // when none is left or the grace has passed: the lease is given back, and somebody else may
+  // serve. Closing -> Leaving: clients take their last answers. Then run() returns.
+  enum class State { kServing, kDraining, kClosing, kLeaving };
 
   Result<void> start_loop() {
     auto loop = net::Loop::create(clock_, log_, metrics_, config_.output_bytes_max);
@@ -173,14 +174,15 @@ class Worker final : public App, private store::StoreEvents {
 
   // At the end of each tick.
   void advance_shutdown() {
-    if (state_ != State::kDraining) return;
-    const bool finished = http_->drained() && store_->pending() == 0;
-    if (!finished && !grace_passed_) return;
-    state_ = State::kClosing;
-    store_->close(engine_->last_stamp_us(), [this] {
+    if (state_ == State::kDraining) {
+      const bool is_finished = http_->is_quiet() && store_->pending() == 0;
+      if (!is_finished && !grace_passed_) return;
+      state_ = State::kClosing;
+      store_->close(engine_->last_stamp_us(), [this] { state_ = State::kLeaving; });
+    } else if (state_ == State::kLeaving && (http_->drained() || grace_passed_)) {
       log_.info("stopped");
       loop_->stop();
-    });
+    }
   }
 
   const Config config_;

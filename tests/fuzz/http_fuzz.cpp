@@ -132,6 +132,7 @@ class PairServer final : public http::Server, public http::ConnectionOwner {
   [[nodiscard]] bool drained() const override {
     return connection_count() == 0 && context_.bounds.bodies_bytes.value() == 0;
   }
+  [[nodiscard]] bool is_quiet() const override { return drained(); }
   void abort_all() override {}
 
  private:

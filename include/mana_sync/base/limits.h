@@ -223,9 +223,13 @@ inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batch
 // So long, at most, those who come before PostgreSQL and the keys are there wait to be accepted.
 inline constexpr int64_t kStartHoldMs = 2'000;
 inline constexpr int64_t kShutdownGraceMs = 10'000;
+// For that long, after the end has begun, requests may come on connections that are open: whoever
+// sent them could not know. About what the longest ways on Earth take.
+inline constexpr int64_t kShutdownQuietMs = 250;
 
 static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a header block");
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
+static_assert(kShutdownQuietMs < kShutdownGraceMs);
 static_assert(kBodyBytesMaxDefault < kBodiesBytesMaxDefault);
 static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
 static_assert(kOverloadAddressConnectionsMax < kOverloadConnectionsMax);

@@ -1,6 +1,7 @@
 // Objects by small integers that are used again, guarded by a generation: a stale id finds nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -53,6 +54,13 @@ class SlotMap {
   }
 
   [[nodiscard]] size_t size() const { return size_; }
+
+  template <class Predicate>
+  [[nodiscard]] bool all_of(Predicate&& predicate) const {
+    return std::ranges::all_of(slots_, [&predicate](const Slot& slot) {
+      return slot.object == nullptr || predicate(static_cast<const T&>(*slot.object));
+    });
+  }
 
   // Calls `visit(SlotId, T&)` for each object; `visit` may remove the one it is given.
   template <class Visit>

@@ -92,12 +92,16 @@ class Server {
   virtual void pause_accepting() = 0;
   virtual void resume_accepting() = 0;
 
-  // Stops accepting, closes idle connections, lets each busy one finish its request with
-  // `Connection: close`, ends streamed answers, and tells upgraded connections.
+  // Stops accepting, lets each busy connection finish its request with `Connection: close`, ends
+  // streamed answers, and tells upgraded connections. Idle ones close after
+  // limits::kShutdownQuietMs: a request that was on its way to them is still answered.
   virtual void begin_shutdown() = 0;
   // No connection is left.
   [[nodiscard]] virtual bool drained() const = 0;
   // Closes what is left, without waiting for answers or for clients to read them.
+  // No request is under way, and none can come: what is left are last words and their readers.
+  // REQUIRES: begin_shutdown() was called.
+  [[nodiscard]] virtual bool is_quiet() const = 0;
   virtual void abort_all() = 0;
 
  protected:

@@ -21,9 +21,9 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // Serves until SIGTERM or SIGINT, then stops gracefully: no new connections, what is in flight is
-  // finished (at most limits::kShutdownGraceMs), the lease is given back. A second signal ends the
-  // process at once.
+  // Serves until SIGTERM or SIGINT, then stops gracefully: no new connections, what is in flight or
+  // on its way is answered (at most limits::kShutdownGraceMs), the lease is given back, clients
+  // take their last answers. A second signal ends the process at once.
   virtual void run() = 0;
 
  protected:

@@ -127,15 +127,39 @@ TEST_F(HttpLifecycle, SlowReaderOfALastAnswerGetsAllOfIt) {
   EXPECT_EQ(client.error(), 0);
 }
 
-TEST_F(HttpLifecycle, ShutdownClosesIdleConnectionsAndRefusesNewOnes) {
+TEST_F(HttpLifecycle, ShutdownClosesIdleConnectionsWhenNoRequestCanBeOnItsWay) {
   Client& idle = connect();
   exchange(idle, kGet);
   Client& fresh = connect();
   run_until([&] { return server_->connection_count() == 2; });
   server_->begin_shutdown();
+  let_pass_ms(limits::kShutdownQuietMs - 1);
+  EXPECT_EQ(server_->connection_count(), 2u);
+  let_pass_ms(1);
   wait_for_end(idle);
   wait_for_end(fresh);
   EXPECT_EQ(fresh.received(), "");
+  run_until([&] { return server_->drained(); });
+}
+
+TEST_F(HttpLifecycle, RequestsThatWereOnTheirWayAtTheShutdownAreAnswered) {
+  Client& idle = connect();
+  exchange(idle, kGet);
+  Client& fresh = connect();
+  run_until([&] { return server_->connection_count() == 2; });
+  Client& queued = connect();  // the kernel has taken it, and nobody else has
+  server_->begin_shutdown();
+  run_ticks();
+  EXPECT_FALSE(server_->is_quiet());
+  for (Client* client : {&idle, &fresh, &queued}) {
+    const Answer answer = exchange(*client, kGet);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.headers.at("Connection"), "close");
+  }
+  EXPECT_EQ(server_->connection_count(), 3u) << "their clients have not closed them";
+  let_pass_ms(limits::kShutdownQuietMs);
+  EXPECT_TRUE(server_->is_quiet());
+  clients_.clear();
   run_until([&] { return server_->drained(); });
 }
 
@@ -148,7 +172,8 @@ TEST_F(HttpLifecycle, ShutdownLetsBusyRequestsFinish) {
   server_->begin_shutdown();
   run_ticks();
   EXPECT_EQ(server_->connection_count(), 2u);
-  EXPECT_FALSE(server_->drained());
+  let_pass_ms(limits::kShutdownQuietMs);
+  EXPECT_FALSE(server_->is_quiet());
 
   handler_.waiting[0].respond(text_response("done"));
   const Answer answer = next_answer(busy);
@@ -159,6 +184,7 @@ TEST_F(HttpLifecycle, ShutdownLetsBusyRequestsFinish) {
 
   EXPECT_EQ(exchange(sending, std::string(50, 'x')).headers.at("Connection"), "close");
   wait_for_end(sending);
+  EXPECT_TRUE(server_->is_quiet());
   clients_.clear();
   run_until([&] { return server_->drained(); });
 }
