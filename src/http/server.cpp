@@ -60,8 +60,12 @@ class LoopServer final : public Server, public ConnectionOwner {
                  BoundMetrics(loop.metrics())} {}
 
   Result<void> listen() {
-    auto listener = net::Listener::listen(context_.loop, context_.options.listen_address,
-                                          context_.options.port, [this](int fd) { on_accept(fd); });
+    const ServerOptions& options = context_.options;
+    const auto accept = [this](int fd) { on_accept(fd); };
+    auto listener =
+        options.inherited_socket >= 0
+            ? net::Listener::inherit(context_.loop, options.inherited_socket, accept)
+            : net::Listener::listen(context_.loop, options.listen_address, options.port, accept);
     if (!listener.has_value()) return std::unexpected(std::move(listener.error()));
     listener_ = std::move(*listener);
     return {};
@@ -70,10 +74,6 @@ class LoopServer final : public Server, public ConnectionOwner {
   uint16_t port() const override { return listener_->port(); }
   size_t connection_count() const override { return connections_.size() + upgraded_.size(); }
   bool drained() const override { return connection_count() == 0; }
-
-  void pause_accepting() override { listener_->pause(); }
-  void resume_accepting() override { listener_->resume(); }
-
   bool is_quiet() const override {
     // All are looked at only when it is likely.
     const bool requests_may_come =
@@ -82,13 +82,17 @@ class LoopServer final : public Server, public ConnectionOwner {
     return listener_->has_ended() &&
            connections_.all_of([](const Connection& connection) { return connection.is_over(); });
   }
+
+  void pause_accepting() override { listener_->pause(); }
+  void resume_accepting() override { listener_->resume(); }
+
   void begin_shutdown() override {
     if (std::exchange(shutting_down_, true)) return;
+    requests_end_ns_ = context_.loop.now_ns() + limits::kShutdownQuietMs * kNsPerMs;
     listener_->close();
     connections_.for_each([](SlotId, Connection& connection) { connection.begin_shutdown(); });
     upgraded_.for_each([](SlotId, UpgradedSlot& slot) { slot.begin_shutdown(); });
   }
-    requests_end_ns_ = context_.loop.now_ns() + limits::kShutdownQuietMs * kNsPerMs;
 
   void abort_all() override {
     listener_->close();
@@ -128,11 +132,11 @@ class LoopServer final : public Server, public ConnectionOwner {
     const SlotId id = connections_.insert(
         std::make_unique<Connection>(context_, *this, std::move(address), refusal));
     connections_.find(id)->open(id, fd);
+    if (shutting_down_) connections_.find(id)->begin_shutdown();
   }
 
   Responder make_connection_responder(SlotId connection, uint64_t request_number) override {
     return make_responder(*this, connection, request_number);
-    if (shutting_down_) connections_.find(id)->begin_shutdown();
   }
   void on_connection_closed(SlotId connection) override { connections_.remove(connection); }
 
@@ -156,11 +160,11 @@ class LoopServer final : public Server, public ConnectionOwner {
   SlotMap<Connection> connections_;
   SlotMap<UpgradedSlot> upgraded_;
   bool shutting_down_ = false;
+  int64_t requests_end_ns_ = 0;  // shutting_down_: when those that await a request are closed
   std::unique_ptr<net::Listener> listener_;
 };
 
 }  // namespace
-  int64_t requests_end_ns_ = 0;  // shutting_down_: when those that await a request are closed
 
 // --- Responder ---
 

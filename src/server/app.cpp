@@ -107,9 +107,12 @@ class Worker final : public App, private store::StoreEvents {
     rates_ = std::make_unique<RequestRates>(clock_, metrics_, config_.user_requests_per_second_max);
     gateway_ = std::make_unique<Gateway>(*engine_, *authenticator_, *followers_, *sockets_, *rates_,
                                          metrics_, [this] { return health(); });
+    const Result<int> socket = inherited_socket();
+    if (!socket) return std::unexpected(socket.error());
     auto server = http::Server::start(*loop_, *gateway_,
                                       {.listen_address = config_.listen_address,
                                        .port = config_.port,
+                                       .inherited_socket = *socket,
                                        .body_bytes_max = config_.body_bytes_max,
                                        .connections_max = config_.connections_max,
                                        .address_connections_max = config_.address_connections_max,
@@ -117,7 +120,8 @@ class Worker final : public App, private store::StoreEvents {
                                        .cors = config_.cors});
     if (!server) return std::unexpected(server.error());
     http_ = std::move(*server);
-    log_.info("listening", {{"address", config_.listen_address}, {"port", http_->port()}});
+    log_.info("listening", {{"address", *socket < 0 ? config_.listen_address : "inherited"},
+                            {"port", http_->port()}});
     http_->pause_accepting();
     loop_->after(std::chrono::milliseconds(limits::kStartHoldMs), [this] { accept_clients(); });
     return {};

@@ -1,5 +1,6 @@
 #include "service_manager.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -25,6 +26,21 @@ void tell_service_manager(std::string_view state) {
   ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
            reinterpret_cast<const sockaddr*>(&address), bytes);
   ::close(fd);
+}
+
+Result<int> inherited_socket() {
+  constexpr int kFirstInherited = 3;  // SD_LISTEN_FDS_START
+  const auto number_in = [](const char* name) {
+    const char* const text = std::getenv(name);
+    return text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  };
+  if (number_in("LISTEN_PID") != ::getpid()) return -1;
+  const long count = number_in("LISTEN_FDS");
+  if (count > 1) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("LISTEN_FDS is {}, but one socket is all that can be used", count));
+  }
+  return count == 1 ? kFirstInherited : -1;
 }
 
 }  // namespace mana_sync::server

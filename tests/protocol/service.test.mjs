@@ -1,7 +1,8 @@
-// deploy/mana-sync.service: systemd takes it, and the server does with what it leaves.
+// deploy/mana-sync.service and its socket: systemd takes them, and the server does with what it
+// leaves. (A restart behind the socket has upgrade.test.mjs.)
 import assert from 'node:assert/strict';
 import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {after} from 'node:test';
@@ -25,13 +26,15 @@ after(() => rmSync(directory, {recursive: true}));
 const here = path.join(directory, 'mana-sync.service');
 writeFileSync(
     here, readFileSync(unit, 'utf8').replace(/^ExecStart=.*$/m, `ExecStart=${process.execPath}`));
+const socket = path.join(directory, 'mana-sync.socket');
+copyFileSync(file('../../deploy/mana-sync.socket'), socket);
 
 // LeakSanitizer traces its own process, which is not for a service.
 const sanitizer = process.env.ASAN_OPTIONS;
 const untraced = sanitizer ? {ASAN_OPTIONS: `${sanitizer}:detect_leaks=0`} : {};
 
 test('systemd-analyze verify has nothing to say', () => {
-  const {status, stdout, stderr} = spawnSync('systemd-analyze', ['verify', here]);
+  const {status, stdout, stderr} = spawnSync('systemd-analyze', ['verify', here, socket]);
   assert.deepEqual([status, `${stdout}${stderr}`], [0, '']);
 });
 

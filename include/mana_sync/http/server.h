@@ -67,6 +67,9 @@ class Handler {
 struct ServerOptions {
   std::string listen_address = "::";
   uint16_t port = 3050;  // 0: any
+  // A socket that listens already (net::Listener::inherit()), in place of the two; -1: there is
+  // none.
+  int inherited_socket = -1;
   size_t body_bytes_max = 0;
   size_t connections_max = 0;
   // Of one IPv4 address, or one /64 of IPv6; 0: any number.
@@ -96,12 +99,12 @@ class Server {
   // streamed answers, and tells upgraded connections. Idle ones close after
   // limits::kShutdownQuietMs: a request that was on its way to them is still answered.
   virtual void begin_shutdown() = 0;
-  // No connection is left.
-  [[nodiscard]] virtual bool drained() const = 0;
-  // Closes what is left, without waiting for answers or for clients to read them.
   // No request is under way, and none can come: what is left are last words and their readers.
   // REQUIRES: begin_shutdown() was called.
   [[nodiscard]] virtual bool is_quiet() const = 0;
+  // No connection is left.
+  [[nodiscard]] virtual bool drained() const = 0;
+  // Closes what is left, without waiting for answers or for clients to read them.
   virtual void abort_all() = 0;
 
  protected:

@@ -61,5 +61,25 @@ TEST(ServiceManager, WhereThereIsNoneNothingHappens) {
   ::unsetenv("NOTIFY_SOCKET");
 }
 
+TEST(ServiceManager, HandsOnOneSocketToTheProcessItMeans) {
+  const std::string self = std::to_string(::getpid());
+  const auto inherited = [](const char* pid, const char* count) {
+    ::setenv("LISTEN_PID", pid, 1);
+    ::setenv("LISTEN_FDS", count, 1);
+    return inherited_socket();
+  };
+  EXPECT_EQ(inherited(self.c_str(), "1"), 3);
+  EXPECT_EQ(inherited("1", "1"), -1);
+  EXPECT_EQ(inherited(self.c_str(), "0"), -1);
+  EXPECT_EQ(inherited(self.c_str(), "x"), -1);
+  const Result<int> several = inherited(self.c_str(), "2");
+  ASSERT_FALSE(several.has_value());
+  EXPECT_EQ(several.error().code, ErrorCode::kInvalid);
+  EXPECT_NE(several.error().message.find("LISTEN_FDS"), std::string::npos);
+  ::unsetenv("LISTEN_PID");
+  ::unsetenv("LISTEN_FDS");
+  EXPECT_EQ(inherited_socket(), -1);
+}
+
 }  // namespace
 }  // namespace mana_sync::server
