@@ -5,6 +5,7 @@ import {after} from 'node:test';
 
 import {at, beginning, insert} from './support/client.mjs';
 import {EventStream} from './support/events.mjs';
+import {FrameSocket} from './support/frames.mjs';
 import {Server} from './support/server.mjs';
 import {Socket} from './support/socket.mjs';
 import {test} from './support/wait.mjs';
@@ -61,3 +62,15 @@ test('6.2, 10.1 after a take-over nobody stays with the one that serves no more'
   assert.deepEqual(goesOn.ids, ['after']);
   goesOn.destroy();
 });
+
+test(
+    '6.7 a stopped server does not keep the standby waiting for clients that say no good-bye',
+    async () => {
+      const silent = await FrameSocket.open(standby.port, '/ws/app');
+      standby.process.child.kill('SIGTERM');
+      await first.says('ok');
+      assert.equal(standby.process.end, undefined, 'it still waits for the close frame');
+      silent.destroy();
+      assert.deepEqual(await standby.process.exit(), {code: 0, signal: null});
+      await standby.startAgain({ready: false});
+    });
