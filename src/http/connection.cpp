@@ -121,6 +121,7 @@ void Connection::take_step(Parser::Event event, bool more_input) {
 void Connection::on_head_complete(bool more_input) {
   head_done_ns_ = context_.loop.clock().steady_ns();
   probes::request_start(request_.path);
+  request_.route = context_.handler.find_route(request_.path);
   is_preflight_ = is_preflight();
   count_request();
   if (refusal_ != nullptr) {

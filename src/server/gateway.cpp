@@ -51,10 +51,13 @@ Result<std::string_view> Gateway::token_of(const http::Request& request) {
   return auth::bearer_token(*header);
 }
 
+http::Route Gateway::find_route(std::string_view path) const {
+  return server::find_route(path);
+}
+
 std::optional<http::Response> Gateway::on_head(http::Request& request) {
-  const auto route = find_route(request);
-  if (!route) return route.error();
-  if (route->endpoint != Endpoint::kPush) return std::nullopt;
+  if (auto refusal = refuse_route(request)) return refusal;
+  if (endpoint_of(request) != Endpoint::kPush) return std::nullopt;
   return refuse_early(request);
 }
 
@@ -82,12 +85,7 @@ std::optional<auth::AuthResult> Gateway::identify(const http::Request& request) 
 }
 
 void Gateway::on_request(http::Request& request, http::Responder responder) {
-  auto route = find_route(request);
-  if (!route) {
-    responder.respond(std::move(route.error()));
-    return;
-  }
-  switch (route->endpoint) {
+  switch (endpoint_of(request)) {
     case Endpoint::kHealth:
       responder.respond(health_answer(health_()));
       return;
@@ -96,7 +94,7 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
       return;
     case Endpoint::kSocket:  // authenticates by its first message
       if (!serves_) break;
-      return sockets_.open(request, std::move(route->app_id), responder);
+      return sockets_.open(request, app_id_of(request), responder);
     default:
       break;
   }
@@ -104,22 +102,19 @@ void Gateway::on_request(http::Request& request, http::Responder responder) {
     responder.respond(http::error_response(503, kNotServing));
     return;
   }
-  serve_user(std::move(*route), request, responder);
+  serve_user(request, responder);
 }
 
-void Gateway::serve_user(Route route, http::Request& request, http::Responder responder) {
-  if (auto identity = identify(request)) {
-    return serve(route, request, std::move(*identity), responder);
-  }
-  authenticator_.authenticate(*token_of(request), [this, route = std::move(route), &request,
-                                                   responder](auth::AuthResult identity) {
+void Gateway::serve_user(http::Request& request, http::Responder responder) {
+  if (auto identity = identify(request)) return serve(request, std::move(*identity), responder);
+  const auto go_on = [this, &request, responder](auth::AuthResult identity) {
     // The request is there as long as somebody waits for its answer.
-    if (responder.waiting()) serve(route, request, std::move(identity), responder);
-  });
+    if (responder.waiting()) serve(request, std::move(identity), responder);
+  };
+  authenticator_.authenticate(*token_of(request), go_on);
 }
 
-void Gateway::serve(const Route& route, http::Request& request, auth::AuthResult identity,
-                    http::Responder responder) {
+void Gateway::serve(http::Request& request, auth::AuthResult identity, http::Responder responder) {
   if (!identity) {
     responder.respond(answer_of(identity.error()));
     return;
@@ -132,17 +127,18 @@ void Gateway::serve(const Route& route, http::Request& request, auth::AuthResult
   const auto done = [responder](Result<GatheredText> body) {
     responder.respond(answer_of(std::move(body)));
   };
-  const std::string& app_id = *route.app_id;
-  if (route.endpoint == Endpoint::kPush) {
-    auto push = read_push(request, user_id, app_id);
+  std::string app_id = *app_id_of(request);
+  const Endpoint endpoint = endpoint_of(request);
+  if (endpoint == Endpoint::kPush) {
+    auto push = read_push(request, user_id, std::move(app_id));
     if (!push) return done(std::unexpected(push.error()));
     engine_.push(std::move(*push), done);
-  } else if (route.endpoint == Endpoint::kPull) {
-    auto pull = read_pull(request, user_id, app_id);
+  } else if (endpoint == Endpoint::kPull) {
+    auto pull = read_pull(request, user_id, std::move(app_id));
     if (!pull) return done(std::unexpected(pull.error()));
     engine_.pull(std::move(*pull), done);
   } else {
-    auto from = read_follow(request, user_id, app_id);
+    auto from = read_follow(request, user_id, std::move(app_id));
     if (!from) return done(std::unexpected(from.error()));
     followers_.follow(std::move(*from), std::move(*identity), responder);
   }
@@ -163,7 +159,7 @@ http::Response Gateway::metrics_answer() {
 
 void Gateway::on_answer(const http::Request* request, const http::Response& response,
                         int64_t duration_ns) {
-  const auto endpoint = request == nullptr ? std::nullopt : find_endpoint(request->path);
+  const Endpoint endpoint = request == nullptr ? Endpoint::kNone : endpoint_of(*request);
   requests_.count(endpoint, response.status, duration_ns);
 }
 

@@ -32,6 +32,7 @@ class Gateway final : public http::Handler {
   // memory can answer go on (PROTOCOL 9.5, ARCHITECTURE §6).
   void set_store_state(store::StoreState state);
 
+  [[nodiscard]] http::Route find_route(std::string_view path) const override;
   std::optional<http::Response> on_head(http::Request& request) override;
   void on_request(http::Request& request, http::Responder responder) override;
   void on_answer(const http::Request* request, const http::Response& response,
@@ -45,9 +46,8 @@ class Gateway final : public http::Handler {
   // Whose request it is: a push's token was looked at when its head came, and is not again.
   // nullopt: a key must be fetched first.
   [[nodiscard]] std::optional<auth::AuthResult> identify(const http::Request& request);
-  void serve_user(Route route, http::Request& request, http::Responder responder);
-  void serve(const Route& route, http::Request& request, auth::AuthResult identity,
-             http::Responder responder);
+  void serve_user(http::Request& request, http::Responder responder);
+  void serve(http::Request& request, auth::AuthResult identity, http::Responder responder);
 
   [[nodiscard]] http::Response metrics_answer();
 

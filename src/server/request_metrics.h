@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 
 #include "mana_sync/base/metrics.h"
 #include "routes.h"
@@ -21,16 +20,16 @@ class RequestMetrics {
   // `metrics` must outlive it.
   explicit RequestMetrics(Metrics& metrics);
 
-  // An answer is about to be sent. nullopt: nothing is at the path, or the head could not be read.
+  // An answer is about to be sent. kNone: nothing is at the path, or the head could not be read.
   // `duration_ns`: from the head's end to the answer, of which only the head may be there yet.
-  void count(std::optional<Endpoint> endpoint, int status, int64_t duration_ns);
+  void count(Endpoint endpoint, int status, int64_t duration_ns);
 
  private:
-  struct Route {
+  struct Series {
     std::array<Counter*, kStatuses.size()> by_status;
     Histogram* duration;
   };
-  std::array<Route, kEndpointCount + 1> routes_;  // by endpoint; the last is for none
+  std::array<Series, kEndpointCount> by_endpoint_;
 };
 
 }  // namespace mana_sync::server

@@ -18,12 +18,20 @@ namespace mana_sync::http {
 
 enum class Method { kGet, kHead, kPost, kOptions, kOther };
 
+// Where a path leads, as the handler has it (Handler::find_route).
+struct Route {
+  int endpoint = 0;  // the handler's own number
+  // The part of the path that differs from one client to the next, as sent; nullopt: there is none.
+  std::optional<std::string_view> parameter{};
+};
+
 // Views point into the connection's memory: valid until the request is answered.
 struct Request {
   Method method = Method::kOther;
   std::string_view method_name;  // as sent
   std::string_view path;         // before `?`, as sent (still percent-encoded); or `*`
   std::string_view query;        // after `?`, as sent; empty without
+  Route route;                   // of `path`
   std::vector<std::pair<std::string_view, std::string_view>> headers;  // in order, names as sent
   int version_minor = 1;                                               // HTTP/1.x
   bool keep_alive = true;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/slot_map.h"
@@ -53,6 +54,9 @@ class Responder {
 class Handler {
  public:
   virtual ~Handler() = default;
+  // Where a path leads: told once a request, when its head is complete, and from then on in
+  // `request.route`. A handler that does not care has one place for all.
+  [[nodiscard]] virtual Route find_route(std::string_view /*path*/) const { return {}; }
   // The head is complete, the body not yet read; `request.context` may be set. An answer refuses
   // the request here: with a body still to come the connection closes after it (PROTOCOL 9.3).
   virtual std::optional<Response> on_head(Request& request) = 0;

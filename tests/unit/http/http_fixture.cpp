@@ -104,8 +104,22 @@ Response text_response(std::string body) {
   return response;
 }
 
+Route TestHandler::find_route(std::string_view path) const {
+  return {static_cast<int>(path.size()), path};
+}
+
+namespace {
+
+void expect_route(const Request& request) {
+  EXPECT_EQ(request.route.endpoint, static_cast<int>(request.path.size()));
+  EXPECT_EQ(request.route.parameter, request.path);
+}
+
+}  // namespace
+
 std::optional<Response> TestHandler::on_head(Request& request) {
   heads.emplace_back(request.path);
+  expect_route(request);
   EXPECT_EQ(request.body, "");
   request.context = std::make_shared<std::string>(request.path);
   if (request.path == "/refuse") return error_response(401, "no token");
@@ -114,6 +128,7 @@ std::optional<Response> TestHandler::on_head(Request& request) {
 
 void TestHandler::on_request(Request& request, Responder responder) {
   requests.emplace_back(request.path);
+  expect_route(request);
   EXPECT_TRUE(responder.waiting());
   EXPECT_EQ(*static_cast<const std::string*>(request.context.get()), request.path);
   context = std::const_pointer_cast<void>(request.context);
@@ -140,6 +155,7 @@ void TestHandler::on_request(Request& request, Responder responder) {
 }
 
 void TestHandler::on_answer(const Request* request, const Response& response, int64_t duration_ns) {
+  if (request != nullptr) expect_route(*request);
   answers.push_back(
       {response.status, request == nullptr ? "" : std::string(request->path), duration_ns});
 }

@@ -75,6 +75,8 @@ class Client {
 // the path in it.
 class TestHandler final : public Handler {
  public:
+  // Its number is the path's length; the parameter is the path.
+  [[nodiscard]] Route find_route(std::string_view path) const override;
   std::optional<Response> on_head(Request& request) override;
   void on_request(Request& request, Responder responder) override;
   void on_answer(const Request* request, const Response& response, int64_t duration_ns) override;

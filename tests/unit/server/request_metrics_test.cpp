@@ -14,7 +14,7 @@ TEST(RequestMetrics, CountsByRouteAndStatus_WithTheTimeByRoute) {  // PROTOCOL 8
   RequestMetrics requests(metrics);
   requests.count(Endpoint::kPush, 200, 60'000'000);
   requests.count(Endpoint::kPush, 503, 600'000'000);
-  requests.count(std::nullopt, 404, 0);
+  requests.count(Endpoint::kNone, 404, 0);
   const std::string text = metrics.render();
   for (const char* sample : {
            "http_requests_total{service=\"mana-sync\",route=\"push\",status=\"200\"} 1\n",
@@ -30,16 +30,6 @@ TEST(RequestMetrics, CountsByRouteAndStatus_WithTheTimeByRoute) {  // PROTOCOL 8
     EXPECT_THAT(text, HasSubstr(sample));
   }
   EXPECT_THAT(text, Not(HasSubstr("route=\"\"")));
-}
-
-TEST(RequestMetrics, EveryPathHasARouteOfItsEndpoint_WhateverItsAppId) {
-  EXPECT_EQ(find_endpoint("/health"), Endpoint::kHealth);
-  EXPECT_EQ(find_endpoint("/metrics"), Endpoint::kMetrics);
-  EXPECT_EQ(find_endpoint("/sync/%zz"), Endpoint::kPush);
-  EXPECT_EQ(find_endpoint("/sync/app/pull"), Endpoint::kPull);
-  EXPECT_EQ(find_endpoint("/sync/app/stream"), Endpoint::kFollow);
-  EXPECT_EQ(find_endpoint("/ws"), Endpoint::kSocket);
-  EXPECT_EQ(find_endpoint("/elsewhere"), std::nullopt);
 }
 
 }  // namespace
