@@ -106,6 +106,9 @@ class Connection final : public net::SocketEvents {
     kLingering,  // the last answer is on its way
     kClosing,    // nothing more will happen but on_closed()
   };
+  // Whether on_sent() must come when output was taken. Not for a whole answer that is short: all
+  // that follows from it is done when it is queued. What is long is told of in any case.
+  enum class News { kNone, kWanted };
 
   // Reading.
   [[nodiscard]] bool wants_input() const;
@@ -128,9 +131,8 @@ class Connection final : public net::SocketEvents {
   [[nodiscard]] bool closes_after(const Request* request, const Response& response) const;
   [[nodiscard]] std::string answer_head(const Request* request, const Response& response,
                                         AnswerFraming framing, bool close);
-  void queue(std::string head, GatheredText body);
+  void queue(std::string head, GatheredText body, News news);
   void count_request();
-  void queue_whole(std::string head, GatheredText body);
   void note_output();
   void forget_request();
   void finish_answer(bool close);

@@ -60,7 +60,7 @@ void Connection::send_answer(const Request* request, Response response) {
   const bool close = closes_after(request, response);
   std::string head = answer_head(request, response, AnswerFraming::kLength, close);
   if (leaves_body_out(request, response)) response.body = {};
-  queue_whole(std::move(head), std::move(response.body));
+  queue(std::move(head), std::move(response.body), News::kNone);
   finish_answer(close);
 }
 
@@ -86,21 +86,17 @@ std::string Connection::answer_head(const Request* request, const Response& resp
   return head;
 }
 
-void Connection::queue(std::string head, GatheredText body) {
+void Connection::queue(std::string head, GatheredText body, News news) {
   note_output();
-  if (body.size() <= kCopiedBodyBytesMax) return socket_->send(join(std::move(head), body));
+  if (body.size() <= kCopiedBodyBytesMax) {
+    std::string whole = join(std::move(head), body);
+    return news == News::kWanted ? socket_->send(std::move(whole))
+                                 : socket_->send_without_news(std::move(whole));
+  }
   socket_->send(std::move(head));
   if (body.splices().empty()) return socket_->send(std::move(body.own()));
   body.for_each([&](std::string_view own) { socket_->send(std::string(own)); },
                 [&](const SharedBytes& shared) { socket_->send_shared(shared); });
-}
-
-// Of an answer that leaves at once there is nothing more to know: all that follows from it has been
-// done when it was queued.
-void Connection::queue_whole(std::string head, GatheredText body) {
-  if (body.size() > kCopiedBodyBytesMax) return queue(std::move(head), std::move(body));
-  note_output();
-  socket_->send_without_news(join(std::move(head), body));
 }
 
 void Connection::note_output() {
@@ -141,7 +137,7 @@ void Connection::begin_stream(uint64_t request_number, Response response, Stream
   const bool is_chunked = request_.version_minor > 0;
   stream_framing_ = is_chunked ? AnswerFraming::kChunked : AnswerFraming::kUntilClose;
   stream_closes_ = !is_chunked || closes_after(&request_, response);
-  queue(answer_head(&request_, response, stream_framing_, stream_closes_), {});
+  queue(answer_head(&request_, response, stream_framing_, stream_closes_), {}, News::kWanted);
   if (leaves_body_out(&request_, response)) {
     finish_answer(stream_closes_);
   } else {
@@ -170,7 +166,7 @@ void Connection::send_piece(GatheredText piece) {
     chunk_head = fmt::format("{:x}\r\n", piece.size());
     piece.own() += "\r\n";
   }
-  queue(std::move(chunk_head), std::move(piece));
+  queue(std::move(chunk_head), std::move(piece), News::kWanted);
   update_timer();
 }
 
@@ -184,7 +180,7 @@ void Connection::end_stream(uint64_t request_number) {
 
 // A writer who did not ask for it is told when the connection is gone.
 void Connection::finish_stream() {
-  if (stream_framing_ == AnswerFraming::kChunked) queue(std::string(kLastChunk), {});
+  if (stream_framing_ == AnswerFraming::kChunked) queue(std::string(kLastChunk), {}, News::kWanted);
   finish_answer(stream_closes_ || shutting_down_);
 }
 
@@ -194,7 +190,7 @@ bool Connection::upgrade(uint64_t request_number, Response response,
                          std::unique_ptr<UpgradedConnection> next) {
   if (!is_waiting(request_number)) return false;
   response.status = 101;
-  queue(answer_head(&request_, response, AnswerFraming::kLength, false), {});
+  queue(answer_head(&request_, response, AnswerFraming::kLength, false), {}, News::kWanted);
   forget_request();
   state_ = State::kUpgrading;
   next_ = std::move(next);
