@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "mana_sync/base/limits.h"
+#include "mana_sync/base/sort_unique.h"
 #include "mana_sync/base/timestamp.h"
 
 namespace mana_sync::server {
@@ -59,9 +60,7 @@ Result<std::optional<std::vector<std::string>>> wanted_tables(std::string_view q
     begin = end + 1;
   }
   if (tables.empty()) return fail(ErrorCode::kInvalid, "collections: names no table");
-  std::ranges::sort(tables);
-  const auto repeats = std::ranges::unique(tables);
-  tables.erase(repeats.begin(), repeats.end());
+  sort_unique(tables);
   if (tables.size() > limits::kPullTablesMax) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("collections: at most {}; `*` is all of them", limits::kPullTablesMax));

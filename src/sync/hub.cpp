@@ -11,15 +11,10 @@
 #include "mana_sync/base/json_text.h"
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/probes.h"
+#include "mana_sync/base/sort_unique.h"
 
 namespace mana_sync::sync {
 namespace {
-
-void sort_unique(std::vector<std::string>& names) {
-  std::ranges::sort(names);
-  const auto repeats = std::ranges::unique(names);
-  names.erase(repeats.begin(), repeats.end());
-}
 
 std::vector<std::string> tables_of(std::span<const ChangeRow> rows) {
   std::vector<std::string> tables;
