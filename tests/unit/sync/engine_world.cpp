@@ -97,6 +97,29 @@ Answer EngineWorld::push_and_settle(std::string_view client,
   return *answer;
 }
 
+Answer EngineWorld::pull_and_settle(int64_t since_us, std::optional<std::string> client,
+                                    size_t changes_max, std::vector<std::string> tables) {
+  const auto answer = pull(since_us, std::move(client), changes_max, std::move(tables));
+  settle();
+  EXPECT_TRUE(answer->came);
+  return *answer;
+}
+
+void EngineWorld::warm_up() {
+  push_and_settle("warm", {edit_of("warm", "0", -100'000)});
+  ASSERT_EQ(rows().size(), 1u);
+}
+
+void EngineWorld::add_row(std::string record, int64_t stamp_us, std::string data) {
+  rows().add({.stamp_us = stamp_us,
+              .op = Op::kInsert,
+              .table = "t",
+              .record = std::move(record),
+              .client_id = "other",
+              .data = std::move(data),
+              .field_timestamps = "{}"});
+}
+
 int64_t EngineWorld::metric(std::string_view name) const {
   const std::string text = metrics.render();
   const size_t at = text.find(fmt::format("\n{} ", name));

@@ -45,9 +45,15 @@ class EngineWorld {
 
   // Lets the engine and a healthy store work until nothing is left to do.
   void settle();
-  // As above, for a push.
+  // As above, for a push, or a pull.
   Answer push_and_settle(std::string_view client, const std::vector<std::string>& changes,
                          int64_t since_us = 0);
+  Answer pull_and_settle(int64_t since_us = 0, std::optional<std::string> client = {},
+                         size_t changes_max = 1'000, std::vector<std::string> tables = {});
+  // Loads the stream, by a push of the record `warm`: the next push is merged at once.
+  void warm_up();
+  // A row that another program wrote: an insert.
+  void add_row(std::string record, int64_t stamp_us, std::string data = "{}");
   [[nodiscard]] StoredRows& rows() { return store.rows_of(stream); }
   // The metric's value in the registry's text.
   [[nodiscard]] int64_t metric(std::string_view name) const;

@@ -5,8 +5,6 @@
 #include <random>
 
 #include "engine_world.h"
-#include "mana_sync/base/limits.h"
-#include "mana_sync/base/timestamp.h"
 
 namespace mana_sync::sync {
 namespace {
@@ -15,34 +13,16 @@ using namespace testing;  // NOLINT: the tests' own names
 
 class PullServiceTest : public ::testing::Test {
  protected:
-  Answer pull(int64_t since_us = 0, std::optional<std::string> client = {},
-              size_t changes_max = 1'000, std::vector<std::string> tables = {}) {
-    const auto answer = world_.pull(since_us, std::move(client), changes_max, std::move(tables));
-    world_.settle();
-    EXPECT_TRUE(answer->came);
-    return *answer;
-  }
   int64_t from_memory() { return world_.metric("mana_sync_answers_total{from=\"memory\"}"); }
   int64_t from_store() { return world_.metric("mana_sync_answers_total{from=\"store\"}"); }
-
-  // A row that another program wrote.
-  void add_row(std::string record, int64_t stamp_us, std::string data = "{}") {
-    world_.rows().add({.stamp_us = stamp_us,
-                       .op = Op::kInsert,
-                       .table = "t",
-                       .record = record,
-                       .client_id = "other",
-                       .data = data,
-                       .field_timestamps = "{}"});
-  }
 
   EngineWorld world_;
   ScriptedStore& store_ = world_.store;
 };
 
 TEST_F(PullServiceTest, AnswersExactlyAsTheContractSays) {  // PROTOCOL 2, 3.1, 10.2
-  add_row("r", kBeginMs * 1000 - 1, R"({"f": 1})");
-  const auto answer = pull();
+  world_.add_row("r", kBeginMs * 1000 - 1, R"({"f": 1})");
+  const auto answer = world_.pull_and_settle();
   EXPECT_EQ(answer.text, R"({"serverChanges":[{"eventId":"00000000-0000-0000-0000-000000000000",)"
                          R"("schemaVersion":1,"table":"t","id":"r","op":"insert","data":{"f":1}}],)"
                          R"("conflicts":[],"syncedUntil":"2024-01-01T12:00:00.000000Z"})");
@@ -52,12 +32,12 @@ TEST_F(PullServiceTest, SendsWhatIsAfterTheCursor_FromOthers_OldestFirst) {  // 
   const Answer a = world_.push_and_settle("a", {edit_of("a1", "1")});
   world_.push_and_settle("b", {edit_of("b1", "1")});
   world_.push_and_settle("c", {edit_of("c1", "1")});
-  EXPECT_EQ(pull().records, (std::vector<std::string>{"a1", "b1", "c1"}));
-  EXPECT_EQ(pull(0, "b").records, (std::vector<std::string>{"a1", "c1"}));
-  EXPECT_EQ(pull(a.synced_until_us, "b").records, std::vector<std::string>{"c1"});
-  const Answer all = pull();
-  EXPECT_TRUE(pull(all.synced_until_us).records.empty());
-  EXPECT_EQ(pull(0, std::nullopt, 1'000, {"nothing"}).records.size(), 0u);
+  EXPECT_EQ(world_.pull_and_settle().records, (std::vector<std::string>{"a1", "b1", "c1"}));
+  EXPECT_EQ(world_.pull_and_settle(0, "b").records, (std::vector<std::string>{"a1", "c1"}));
+  EXPECT_EQ(world_.pull_and_settle(a.synced_until_us, "b").records, std::vector<std::string>{"c1"});
+  const Answer all = world_.pull_and_settle();
+  EXPECT_TRUE(world_.pull_and_settle(all.synced_until_us).records.empty());
+  EXPECT_EQ(world_.pull_and_settle(0, std::nullopt, 1'000, {"nothing"}).records.size(), 0u);
 }
 
 TEST_F(PullServiceTest, NothingNewIsAnsweredFromMemory_AndMovesTheCursor) {  // PROTOCOL 10.3
@@ -101,32 +81,33 @@ TEST_F(PullServiceTest, ChangesSinceTheTailsStartComeFromMemory) {  // ARCHITECT
 TEST_F(PullServiceTest, WhatMemorySaysOfAChangeIsWhatTheStoreSays) {  // PROTOCOL 4
   world_.push_and_settle("a", {insert_of("r", R"({"id":"r","f":[1, {"k":"\u00e9\n"}]})"),
                                edit_of("r", R"({"x":1.50})"), delete_of("r", time_at(-1))});
-  const Answer from_memory = pull(world_.rows()[0].stamp_us - 1);
+  const Answer from_memory = world_.pull_and_settle(world_.rows()[0].stamp_us - 1);
   ASSERT_EQ(from_memory.records.size(), 3u);
   world_.engine.grant(kBeginMs * 1'100, kBeginMs * 2'000);  // all is forgotten
   const int64_t reads = from_store();
-  EXPECT_EQ(pull(world_.rows()[0].stamp_us - 1).changes, from_memory.changes);
+  EXPECT_EQ(world_.pull_and_settle(world_.rows()[0].stamp_us - 1).changes, from_memory.changes);
   EXPECT_EQ(from_store(), reads + 1);
 }
 
 TEST_F(PullServiceTest, WhileTheLeaseMayBeAnothers_ALaterCursorIsRefused) {  // PROTOCOL 10.1
-  const Answer first = pull();
+  const Answer first = world_.pull_and_settle();
   world_.engine.suspend();
-  EXPECT_TRUE(pull(first.synced_until_us).ok()) << "what memory can answer goes on";
+  EXPECT_TRUE(world_.pull_and_settle(first.synced_until_us).ok())
+      << "what memory can answer goes on";
   const int64_t later_us = world_.engine.last_stamp_us() + 1;
-  EXPECT_EQ(pull(later_us).error, ErrorCode::kUnavailable);
+  EXPECT_EQ(world_.pull_and_settle(later_us).error, ErrorCode::kUnavailable);
   world_.engine.grant(kBeginMs * 1'000 - 1, kBeginMs * 2'000);
-  EXPECT_TRUE(pull(later_us).ok());
+  EXPECT_TRUE(world_.pull_and_settle(later_us).ok());
 }
 
 TEST_F(PullServiceTest, APollOfAColdStreamIsReadOnce_AndThenAnsweredFromMemory) {
-  const Answer first = pull(0, "a");
+  const Answer first = world_.pull_and_settle(0, "a");
   const int64_t reads = from_store();
-  EXPECT_TRUE(pull(first.synced_until_us, "a").ok());
-  EXPECT_TRUE(pull(first.synced_until_us).ok());
+  EXPECT_TRUE(world_.pull_and_settle(first.synced_until_us, "a").ok());
+  EXPECT_TRUE(world_.pull_and_settle(first.synced_until_us).ok());
   EXPECT_EQ(from_store(), reads);
   EXPECT_EQ(world_.metric("mana_sync_stream_loads_total"), 0);
-  EXPECT_TRUE(pull(first.synced_until_us - 1).ok());  // before the tail
+  EXPECT_TRUE(world_.pull_and_settle(first.synced_until_us - 1).ok());  // before the tail
   EXPECT_EQ(from_store(), reads + 1);
 }
 
@@ -135,7 +116,8 @@ TEST_F(PullServiceTest, AfterAnUnknownOutcomeTheTailBeginsAnew) {  // ARCHITECTU
   world_.push("a", {edit_of("lost", "1")});
   world_.engine.run();
   store_.commit_unknown_but_stored();
-  EXPECT_EQ(pull(first.synced_until_us, "b").records, std::vector<std::string>{"lost"});
+  EXPECT_EQ(world_.pull_and_settle(first.synced_until_us, "b").records,
+            std::vector<std::string>{"lost"});
 }
 
 TEST_F(PullServiceTest, WithACacheOfNothingAllIsRead) {
@@ -168,11 +150,11 @@ TEST_F(PullServiceTest, AStreamThatIsNotInMemoryIsRead) {
 
 TEST_F(PullServiceTest, ACursorOfTheFutureCountsAsNow) {  // PROTOCOL 2.5
   world_.push_and_settle("a", {edit_of("r", "1")});
-  const auto answer = pull(kBeginMs * 1'500);
+  const auto answer = world_.pull_and_settle(kBeginMs * 1'500);
   EXPECT_TRUE(answer.records.empty());
   EXPECT_LT(answer.synced_until_us, kBeginMs * 1'001);
   world_.push_and_settle("a", {edit_of("q", "1")});
-  EXPECT_EQ(pull(answer.synced_until_us).records, std::vector<std::string>{"q"});
+  EXPECT_EQ(world_.pull_and_settle(answer.synced_until_us).records, std::vector<std::string>{"q"});
 }
 
 TEST_F(PullServiceTest, BeforeTheFirstLeaseNothingIsAnswered) {  // PROTOCOL 10.1
@@ -208,7 +190,8 @@ TEST_F(PullServiceTest, ACursorStaysBelowWhatIsInFlight) {  // PROTOCOL 10.1, AR
   world_.settle();
   EXPECT_EQ(from_store->records, std::vector<std::string>{"warm"});
   EXPECT_EQ(from_store->synced_until_us, first_us - 1);
-  EXPECT_EQ(pull(from_store->synced_until_us, "b").records, (std::vector<std::string>{"r", "q"}));
+  EXPECT_EQ(world_.pull_and_settle(from_store->synced_until_us, "b").records,
+            (std::vector<std::string>{"r", "q"}));
 }
 
 TEST_F(PullServiceTest, AnAnswerThatCouldNotMoveTheCursorWaitsForTheUnitInFlight) {  // 10.3
@@ -234,7 +217,7 @@ TEST_F(PullServiceTest, OtherStreamsCommitsDoNotHoldACursorBack) {
   world_.engine.run();
   world_.stream.user_id = "other";
   world_.clock.advance_us(1'000'000);
-  EXPECT_GE(pull().synced_until_us, kBeginMs * 1000 + 1'000'000);
+  EXPECT_GE(world_.pull_and_settle().synced_until_us, kBeginMs * 1000 + 1'000'000);
 }
 
 // An answer may set off the next request of its connection at once.
@@ -316,95 +299,6 @@ TEST_F(PullServiceTest, AFollowerMissesNothingAndGetsNothingTwice) {  // PROTOCO
     acknowledged += answer->ok() ? 1 : 0;
   }
   EXPECT_EQ(acknowledged, expected.size());
-}
-
-// --- Pages ---------------------------------------------------------------------------------------
-
-TEST_F(PullServiceTest, APageEndsAtItsLimit_WithTheLastChangesStamp) {  // PROTOCOL 2.4, 3.2
-  for (int i = 0; i < 5; ++i) add_row(std::to_string(i), 1'000 + i);
-  const Answer first = pull(0, {}, 2);
-  EXPECT_EQ(first.records, (std::vector<std::string>{"0", "1"}));
-  EXPECT_TRUE(first.has_more);
-  EXPECT_EQ(first.synced_until_us, 1'001);
-  const Answer second = pull(first.synced_until_us, {}, 2);
-  EXPECT_EQ(second.records, (std::vector<std::string>{"2", "3"}));
-  const Answer third = pull(second.synced_until_us, {}, 2);
-  EXPECT_EQ(third.records, std::vector<std::string>{"4"});
-  EXPECT_FALSE(third.has_more);
-  EXPECT_GT(third.synced_until_us, 1'004);
-}
-
-TEST_F(PullServiceTest, APageOfExactlyTheLimitHasNoMore) {  // PROTOCOL 3.2
-  for (int i = 0; i < 3; ++i) add_row(std::to_string(i), 1'000 + i);
-  EXPECT_FALSE(pull(0, {}, 3).has_more);
-}
-
-TEST_F(PullServiceTest, APageEndsAtFourMebibytes) {  // PROTOCOL 3.2
-  const std::string data = R"({"f":")" + std::string(limits::kMiB, 'x') + "\"}";
-  for (int i = 0; i < 6; ++i) add_row(std::to_string(i), 1'000 + i, data);
-  const Answer first = pull();
-  EXPECT_EQ(first.records.size(), 3u);
-  EXPECT_LE(first.text.size(), limits::kAnswerBytesMax);
-  EXPECT_TRUE(first.has_more);
-  EXPECT_EQ(first.synced_until_us, 1'002);
-  EXPECT_EQ(pull(first.synced_until_us).records.size(), 3u);
-}
-
-TEST_F(PullServiceTest, WhatGrowsAsItIsWrittenIsCutToo) {  // PROTOCOL 2.4: what is sent counts
-  std::string data = R"({"f0":0)";
-  std::string times = R"({"f0":"2024-01-01T10:00:00.000Z")";
-  for (int i = 1; i < 20'000; ++i) {
-    data.append(",\"f").append(std::to_string(i)).append("\":0");
-    times.append(",\"f").append(std::to_string(i)).append("\":\"2024-01-01T10:00:00.000Z\"");
-  }
-  data += '}';
-  times += '}';
-  for (int i = 0; i < 4; ++i) {
-    world_.rows().add({.stamp_us = 1'000 + i,
-                       .op = Op::kUpdate,
-                       .table = "t",
-                       .record = "r",
-                       .client_id = "other",
-                       .data = data,
-                       .field_timestamps = times});
-  }
-  const Answer first = pull();
-  EXPECT_EQ(first.records.size(), 2u);
-  EXPECT_TRUE(first.has_more);
-  EXPECT_EQ(first.synced_until_us, 1'001);
-}
-
-TEST_F(PullServiceTest, AChangeLargerThanAPageIsSentAlone) {  // PROTOCOL 3.2: the cursor moves
-  add_row("0", 1'000, R"({"f":")" + std::string(5 * limits::kMiB, 'x') + "\"}");
-  add_row("1", 1'001);
-  const Answer first = pull();
-  EXPECT_EQ(first.records, std::vector<std::string>{"0"});
-  EXPECT_TRUE(first.has_more);
-  EXPECT_EQ(first.synced_until_us, 1'000);
-  EXPECT_EQ(pull(first.synced_until_us).records, std::vector<std::string>{"1"});
-}
-
-TEST_F(PullServiceTest, APageNeverEndsAmongRowsOfOneStamp) {  // PROTOCOL 10.1
-  add_row("0", 1'000);
-  for (int i = 1; i < 5; ++i) add_row(std::to_string(i), 1'001);
-  add_row("5", 1'002);
-  const Answer first = pull(0, {}, 2);
-  EXPECT_EQ(first.records, std::vector<std::string>{"0"});
-  const Answer second = pull(first.synced_until_us, {}, 2);
-  EXPECT_EQ(second.records, (std::vector<std::string>{"1", "2", "3", "4"}));
-  EXPECT_EQ(second.synced_until_us, 1'001);
-  EXPECT_EQ(pull(second.synced_until_us, {}, 2).records, std::vector<std::string>{"5"});
-}
-
-TEST_F(PullServiceTest, APushIsAnsweredWithFiveThousandChangesAtMost) {  // PROTOCOL 2.4
-  for (int i = 0; i < 5'001; ++i) add_row(std::to_string(i), 1'000 + i);
-  const Answer answer = world_.push_and_settle("a", {edit_of("mine", "1")});
-  EXPECT_EQ(answer.records.size(), 5'000u);
-  EXPECT_TRUE(answer.has_more);
-  EXPECT_EQ(answer.synced_until_us, 1'000 + 4'999);
-  const Answer rest = world_.push_and_settle("a", {}, answer.synced_until_us);
-  EXPECT_EQ(rest.records, std::vector<std::string>{"5000"});
-  EXPECT_FALSE(rest.has_more);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "push_service.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "engine_world.h"
@@ -13,11 +12,6 @@ using namespace testing;  // NOLINT: the tests' own names
 
 class PushServiceTest : public ::testing::Test {
  protected:
-  // Loads the stream, so that the next push is merged at once.
-  void warm() {
-    world_.push_and_settle("warm", {edit_of("warm", "0", -100'000)});
-    ASSERT_EQ(world_.rows().size(), 1u);
-  }
   [[nodiscard]] size_t stored() { return world_.rows().size() - 1; }
 
   EngineWorld world_;
@@ -50,7 +44,7 @@ TEST_F(PushServiceTest, ARefusedBodyIsAnsweredAtOnce_AndStoresNothing) {  // PRO
 }
 
 TEST_F(PushServiceTest, APushWithoutChangesOnlyReads) {
-  warm();
+  world_.warm_up();
   const auto answer = world_.push("a", {});
   ASSERT_EQ(store_.reads.size(), 1u);
   store_.answer_read();
@@ -59,7 +53,7 @@ TEST_F(PushServiceTest, APushWithoutChangesOnlyReads) {
 }
 
 TEST_F(PushServiceTest, SeveralPushesOfAStreamMakeOneUnit) {  // ARCHITECTURE §4
-  warm();
+  world_.warm_up();
   const auto a = world_.push("a", {edit_of("r", "1", -5), edit_of("q", "1", -5)});
   const auto b = world_.push("b", {edit_of("r", "2", -4)});
   const auto c = world_.push("c", {edit_of("r", "3", -9)});  // loses: nothing to store
@@ -75,7 +69,7 @@ TEST_F(PushServiceTest, SeveralPushesOfAStreamMakeOneUnit) {  // ARCHITECTURE §
 }
 
 TEST_F(PushServiceTest, AtMostOneCommitOfAStreamIsInFlight) {  // ARCHITECTURE §4
-  warm();
+  world_.warm_up();
   world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
   world_.push("a", {edit_of("q", "1")});
@@ -92,7 +86,7 @@ TEST_F(PushServiceTest, AtMostOneCommitOfAStreamIsInFlight) {  // ARCHITECTURE �
 }
 
 TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesAnIdleStreamReadAgain) {  // ARCHITECTURE §5
-  warm();
+  world_.warm_up();
   world_.engine.grant(kBeginMs * 1'000 + 5, kBeginMs * 2'000);
   world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
@@ -102,7 +96,7 @@ TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesAnIdleStreamReadAgain) {  // 
 }
 
 TEST_F(PushServiceTest, AnotherFloorOfTheLeaseMakesABusyStreamReadAgainAfterItsCommit) {
-  warm();
+  world_.warm_up();
   const auto first = world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
   world_.push("a", {edit_of("q", "1")});
@@ -151,7 +145,7 @@ TEST_F(PushServiceTest, OnlySoManyStreamsAreLoadedAtATime) {
 }
 
 TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
-  warm();
+  world_.warm_up();
   world_.engine.grant(kBeginMs * 1'000 - 1, kBeginMs * 3'000);
   world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
@@ -160,7 +154,7 @@ TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
 }
 
 TEST_F(PushServiceTest, StreamsDoNotWaitForEachOther) {
-  warm();
+  world_.warm_up();
   world_.push("a", {edit_of("r", "1")});
   world_.engine.run();
   world_.stream.app_id = "other";
@@ -173,7 +167,7 @@ TEST_F(PushServiceTest, StreamsDoNotWaitForEachOther) {
 }
 
 TEST_F(PushServiceTest, OfARefusedUnitOnlyTheBadPushFails) {  // ARCHITECTURE §4
-  warm();
+  world_.warm_up();
   const auto a = world_.push("a", {edit_of("r", "1", -5)});
   const auto bad = world_.push("b", {edit_of("q", "2", -5)});
   const auto c = world_.push("c", {edit_of("r", "3", -4)});
@@ -198,7 +192,7 @@ TEST_F(PushServiceTest, OfARefusedUnitOnlyTheBadPushFails) {  // ARCHITECTURE §
 }
 
 TEST_F(PushServiceTest, AfterAFailedCommitTheNextPushIsJudgedByWhatIsStored) {  // ARCHITECTURE §4
-  warm();
+  world_.warm_up();
   world_.push_and_settle("a", {edit_of("r", "1", -50)});
   const auto failed = world_.push("b", {edit_of("r", "2", -10)});
   world_.engine.run();
@@ -258,7 +252,7 @@ TEST_F(PushServiceTest, AFailedLoadRefusesWhatWaits_AndTheNextPushLoadsAgain) {
 // --- Repeats -------------------------------------------------------------------------------------
 
 TEST_F(PushServiceTest, ARetryInTheSameUnitStoresOnce) {  // PROTOCOL 2.2
-  warm();
+  world_.warm_up();
   const auto first = world_.push("a", {edit_of("r", "1")});
   const auto retry = world_.push("a", {edit_of("r", "1")});
   world_.settle();
@@ -267,7 +261,7 @@ TEST_F(PushServiceTest, ARetryInTheSameUnitStoresOnce) {  // PROTOCOL 2.2
 }
 
 TEST_F(PushServiceTest, ATimelessInsertRetriedInTheSameUnitStoresOnce) {  // PROTOCOL 2.2, 2.7
-  warm();
+  world_.warm_up();
   const std::vector<std::string> insert = {insert_of("r", R"({"f":1})")};
   const auto first = world_.push("a", insert);
   const auto retry = world_.push("a", insert);
@@ -304,7 +298,7 @@ TEST_F(PushServiceTest, ARepeatOverAnEvictionStoresNothing) {  // PROTOCOL 2.2
 }
 
 TEST_F(PushServiceTest, AFailedLookupRefusesItsPushAlone) {
-  warm();
+  world_.warm_up();
   world_.push_and_settle("a", {insert_of("r", R"({"f":1})")});
   const auto retry = world_.push("a", {insert_of("r", R"({"f":1})")});
   const auto behind = world_.push("b", {edit_of("q", "1")});
@@ -316,7 +310,7 @@ TEST_F(PushServiceTest, AFailedLookupRefusesItsPushAlone) {
 }
 
 TEST_F(PushServiceTest, APushBehindOneThatStoresNothingNeedsNoOtherTick) {
-  warm();
+  world_.warm_up();
   world_.push_and_settle("a", {insert_of("r", R"({"f":1})"), edit_of("q", "1")});
   const auto nothing = world_.push("a", {edit_of("q", "1")});
   const auto asks = world_.push("a", {insert_of("r", R"({"f":1})")});
@@ -325,91 +319,6 @@ TEST_F(PushServiceTest, APushBehindOneThatStoresNothingNeedsNoOtherTick) {
   EXPECT_EQ(store_.questions.size(), 1u);
   world_.settle();
   EXPECT_TRUE(nothing->ok() && asks->ok());
-}
-
-// --- Bounds --------------------------------------------------------------------------------------
-
-TEST_F(PushServiceTest, AStreamsQueueIsBounded) {
-  std::vector<std::shared_ptr<Answer>> answers;
-  for (size_t i = 0; i < limits::kStreamQueuePushesMax; ++i) {
-    answers.push_back(world_.push("a", {edit_of("r", "1")}));
-    EXPECT_FALSE(answers.back()->came);
-  }
-  const auto refused = world_.push("a", {edit_of("r", "1")});
-  EXPECT_EQ(refused->error, ErrorCode::kUnavailable);
-  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total"), 1);
-  world_.settle();
-  for (const auto& answer : answers) EXPECT_TRUE(answer->ok());
-  EXPECT_TRUE(world_.push_and_settle("a", {edit_of("r", "2")}).ok());
-}
-
-TEST_F(PushServiceTest, WaitingPushesAreBounded_AndARefusedOneLeavesNoStreamBehind) {
-  for (size_t i = 0; i < limits::kWaitingPushesMax; ++i) {
-    world_.stream.app_id = std::to_string(i / limits::kStreamQueuePushesMax);
-    EXPECT_FALSE(world_.push("a", {edit_of("r", "1")})->came);
-  }
-  world_.engine.run();  // under way still counts
-  const int64_t streams = world_.metric("mana_sync_cache_streams");
-  for (int i = 0; i < 10; ++i) {
-    world_.stream.app_id = "new" + std::to_string(i);
-    EXPECT_EQ(world_.push("a", {edit_of("r", "1")})->error, ErrorCode::kUnavailable);
-  }
-  EXPECT_EQ(world_.metric("mana_sync_cache_streams"), streams);
-  world_.settle();
-  EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
-}
-
-TEST_F(PushServiceTest, TheBytesOfWaitingPushesAreBounded) {
-  const std::string value = "\"" + std::string(8 * limits::kMiB, 'x') + "\"";
-  size_t taken = 0;
-  std::shared_ptr<Answer> last;
-  do {
-    last = world_.push("a", {edit_of("r", value)});
-    taken += last->came ? 0 : 1;
-  } while (!last->came && taken < 100);
-  EXPECT_EQ(last->error, ErrorCode::kUnavailable);
-  EXPECT_EQ(taken, limits::kWaitingPushBytesMax / (16 * limits::kMiB) - 1);
-  world_.settle();
-  EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
-}
-
-TEST_F(PushServiceTest, LargePushesDoNotShareAUnit) {  // ARCHITECTURE §6
-  warm();
-  const std::string value = "\"" + std::string(5 * limits::kMiB, 'x') + "\"";
-  world_.push("a", {edit_of("r", value, -3)});
-  world_.push("a", {edit_of("r", "1", -2)});
-  world_.push("a", {edit_of("r", value, -1)});
-  world_.engine.run();
-  ASSERT_EQ(store_.commits.size(), 1u);
-  EXPECT_EQ(store_.commits[0].unit->rows.size(), 2u);
-  world_.settle();
-  EXPECT_EQ(stored(), 3u);
-}
-
-TEST_F(PushServiceTest, APushThatWaitedTooLongIsRefused) {  // PROTOCOL 9.5
-  warm();
-  const auto in_flight = world_.push("a", {edit_of("r", "1")});
-  world_.engine.run();
-  const auto waiting = world_.push("a", {edit_of("q", "1")});
-  world_.clock.advance_us(limits::kRequestDeadlineMs * 1000);
-  const auto fresh = world_.push("a", {edit_of("p", "1")});
-  store_.answer_commit(CommitOutcome::kCommitted);
-  world_.settle();
-  EXPECT_TRUE(in_flight->ok());
-  EXPECT_EQ(waiting->error, ErrorCode::kUnavailable);
-  EXPECT_TRUE(fresh->ok());
-  EXPECT_EQ(stored(), 2u);
-}
-
-TEST_F(PushServiceTest, WithoutALeasePushesAreRefused) {  // ARCHITECTURE §5
-  EngineWorld world;
-  world.push_and_settle("a", {edit_of("r", "1")});
-  world.clock.set_wall_us(kBeginMs * 2'000);
-  const auto refused = world.push_and_settle("a", {edit_of("r", "2", 0), edit_of("q", "2", 0)});
-  EXPECT_EQ(refused.error, ErrorCode::kUnavailable);
-  EXPECT_EQ(world.rows().size(), 1u);
-  world.engine.grant(0, kBeginMs * 3'000);
-  EXPECT_TRUE(world.push_and_settle("a", {edit_of("r", "2", 0)}).ok());
 }
 
 // --- Whose changes -------------------------------------------------------------------------------
