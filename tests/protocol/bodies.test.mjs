@@ -1,17 +1,13 @@
-// PROTOCOL §2.10-2.12: which bodies are refused, and which odd ones are not.
+// PROTOCOL §2.10-2.11: which bodies are refused, and which odd ones are not.
 import assert from 'node:assert/strict';
 import {after} from 'node:test';
 
 import {at, insert, update} from './support/client.mjs';
-import {lastExchange, RawSocket} from './support/raw.mjs';
 import {Server} from './support/server.mjs';
 import {fresh, test} from './support/wait.mjs';
 
-const bodyBytesMax = 100_000;
 const server = await Server.start();
 after(() => server.stop());
-const small = await Server.start({env: {MANA_SYNC_MAX_BODY_BYTES: String(bodyBytesMax)}});
-after(() => small.stop());
 const {database} = server;
 
 const good = JSON.stringify(insert('good', {createdAt: at()}));
@@ -346,75 +342,4 @@ test('2.11 they are counted', async () => {
   const changed = (await metrics()).filter((line) => !before.has(line));
   assert.ok(
       changed.some((line) => /replace|surrogate|character|nul/i.test(line)), changed.join('\n'));
-});
-
-const head = (client, lines) => ['POST /sync/app HTTP/1.1', 'Host: localhost',
-                                 `Authorization: Bearer ${client.token}`, ...lines, '', '']
-                                    .join('\r\n');
-// A push of `bytes` bytes.
-const bodyOf = (bytes) => `{"changes":[${good}]}`.padEnd(bytes);
-
-test('2.12 a body of the greatest size is accepted, one byte more is 413', async () => {
-  const client = small.client();
-  assert.equal((await client.post(bodyOf(bodyBytesMax))).status, 200);
-  assert.equal((await client.post(bodyOf(bodyBytesMax + 1))).status, 413);
-});
-
-test('2.12 a Content-Length that is too large is refused before the body comes', async () => {
-  const client = small.client();
-  for (const length of [bodyBytesMax + 1, '18446744073709551615', '9'.repeat(30)]) {
-    const answer = await lastExchange(small.port, head(client, [`Content-Length: ${length}`]));
-    // What no number of 64 bits holds may also count as malformed.
-    assert.ok(
-        answer.status === 413 || (String(length).length > 19 && answer.status === 400),
-        `${answer.status}`);
-  }
-});
-
-test('2.12 a chunked body is refused as soon as it is too large', async () => {
-  const client = small.client();
-  const raw = await RawSocket.connect(small.port);
-  raw.send(head(client, ['Transfer-Encoding: chunked']));
-  const chunk = `4000\r\n${' '.repeat(0x4000)}\r\n`;
-  for (let sent = 0; sent <= bodyBytesMax; sent += 0x4000) raw.send(chunk);
-  assert.equal((await raw.response()).status, 413);
-  await raw.end();
-  const announced = await lastExchange(
-      small.port,
-      `${head(client, ['Transfer-Encoding: chunked'])}${(bodyBytesMax + 1).toString(16)}\r\n`);
-  assert.equal(announced.status, 413, 'a chunk that is too large by its own word');
-});
-
-test('2.12 a chunked push is stored, however it is cut', async () => {
-  const client = server.client();
-  const body =
-      Buffer.from(JSON.stringify({changes: [insert('a', {title: 'ü😀', createdAt: at()})]}));
-  for (const size of [1, 2, 7, body.length]) {
-    const raw = await RawSocket.connect(server.port);
-    raw.send(head(client, ['transfer-encoding: CHUNKED']));
-    for (let from = 0; from < body.length; from += size) {
-      const part = body.subarray(from, from + size);
-      raw.send(Buffer.concat([
-        Buffer.from(`${part.length.toString(16).toUpperCase()}\r\n`), part, Buffer.from('\r\n')
-      ]));
-    }
-    raw.send('0\r\n\r\n');
-    assert.equal((await raw.response()).status, 200);
-    raw.destroy();
-  }
-  const [change] = (await client.other().pull()).serverChanges;
-  assert.equal(change.data.title, 'ü😀');
-});
-
-test('2.12 Expect: 100-continue is answered before the body, or with the refusal', async () => {
-  const client = small.client();
-  const body = bodyOf(1000);
-  const raw = await RawSocket.connect(small.port);
-  raw.send(head(client, ['Content-Length: 1000', 'Expect: 100-Continue']));
-  assert.equal((await raw.response()).status, 100);
-  assert.equal((await raw.send(body).response()).status, 200);
-  raw.destroy();
-  const refusal = await lastExchange(
-      small.port, head(client, [`Content-Length: ${bodyBytesMax + 1}`, 'Expect: 100-continue']));
-  assert.equal(refusal.status, 413);
 });

@@ -1,5 +1,5 @@
 // PROTOCOL §2.1-2.5: what a push does as a whole. Single changes have changes.test.mjs, refused
-// bodies bodies.test.mjs.
+// bodies bodies.test.mjs, their sizes body_sizes.test.mjs.
 import assert from 'node:assert/strict';
 import {after} from 'node:test';
 
