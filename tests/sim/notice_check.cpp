@@ -13,8 +13,7 @@ bool NoticeCheck::hears(const OutcomeRow& row) const {
 }
 
 // A row of unknown outcome may be stored, now or later, and its repeat stores nothing then: so it
-// is told. The pull that this sets off waits until it is known (docs/ARCHITECTURE.md, "Where this
-// differs from the plan").
+// is told. The pull that this sets off waits until it is known (ARCHITECTURE §11).
 void NoticeCheck::on_outcome(const OutcomeRow& row, bool is_owed) {
   if (!hears(row)) return;
   Change& change = undrained_[row.stream.app_id][row.table];
