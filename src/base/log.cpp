@@ -8,12 +8,11 @@
 #include <utility>
 
 #include "mana_sync/base/json_text.h"
+#include "mana_sync/base/limits.h"
 #include "mana_sync/base/timestamp.h"
 
 namespace mana_sync {
 namespace {
-
-constexpr int kLinesPerSecondMax = 10;  // of one event
 
 void write_to_stderr(std::string_view line) {
   // One write per line keeps lines whole; a log that cannot be written must not stop the server.
@@ -85,7 +84,7 @@ void Logger::write(LogLevel level, std::string_view event, std::initializer_list
     window.second = second;
     window.lines = 0;
   }
-  if (++window.lines > kLinesPerSecondMax) {
+  if (++window.lines > limits::kLogLinesPerSecondMax) {
     ++window.suppressed;
     return;
   }

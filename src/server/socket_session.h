@@ -63,8 +63,8 @@ class SocketSession final : public ws::Session, public sync::Subscriber {
   struct Attempt {
     SocketSession* session;  // nullptr: it is gone
     std::optional<std::string> client_id;
-    std::optional<SocketMessage>
-        next{};  // the newest `auth` that came meanwhile; it counts instead
+    // The newest `auth` that came meanwhile; it counts instead.
+    std::optional<SocketMessage> next{};
   };
 
   void on_auth(SocketMessage message);

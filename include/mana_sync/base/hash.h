@@ -13,10 +13,11 @@ struct Hash128 {
   friend bool operator==(const Hash128&, const Hash128&) = default;
   template <class State>
   friend State AbslHashValue(State state, const Hash128& hash) {
-    return State::combine(std::move(state), hash.low);
+    return State::combine(std::move(state), hash.low);  // as good as all of it
   }
 };
 
+// XXH3. Unless the seed is secret, who chooses the bytes can make two hashes meet.
 [[nodiscard]] uint64_t hash64(std::string_view bytes, uint64_t seed = 0);
 [[nodiscard]] Hash128 hash128(std::string_view bytes, uint64_t seed = 0);
 

@@ -36,8 +36,8 @@ class JsonMembers {
   std::string_view value_;
 };
 
-// Finds members of one object by name, many of them in time that grows with the object and not with
-// its square: in the order that they stand in without a table, in any other with one.
+// Finds members of one object by name. Who asks in the order in which they stand walks the object
+// once; at the first name out of that order a table of all members is made.
 //
 // REQUIRES: as JsonMembers.
 class MemberFinder {

@@ -71,11 +71,10 @@ inline constexpr size_t kGatheredPieceBytes = 64 * kKiB;
 // longest are closed, until a part of this is free again: then not every answer is one too many.
 inline constexpr size_t kOutputBytesMaxDefault = 1024 * kMiB;
 inline constexpr size_t kOutputFreedShare = 8;  // the bound divided by this
-
 // Output up to this size may be sent by a system call of its own, on which the loop never waits.
 inline constexpr size_t kSentAtOnceBytesMax = 16 * kKiB;
 
-// --- WebSockets (PROTOCOL 6.2, 6.5, 6.7) ---
+// --- WebSockets (PROTOCOL §6) ---
 inline constexpr size_t kWebSocketMessageBytesMax = 64 * kKiB;
 inline constexpr int64_t kWebSocketPingAfterMs = 30'000;     // of silence
 inline constexpr int64_t kWebSocketPongTimeoutMs = 30'000;   // of more silence
@@ -90,7 +89,6 @@ inline constexpr size_t kWebSocketOutputBytesMax = 64 * kKiB;
 // What incomplete messages hold, of all sockets together; beyond: close 1013.
 inline constexpr size_t kWebSocketUnfinishedBytesMax = 256 * kMiB;
 inline constexpr size_t kWebSocketReadersKeptMax = 64;  // for the next message of any socket
-
 // From the upgrade to a token that counts (PROTOCOL 6.3), and from its expiry to the end (6.4).
 inline constexpr int64_t kWebSocketAuthTimeoutMs = 10'000;
 inline constexpr int64_t kWebSocketExpiryGraceMs = 30'000;
@@ -98,6 +96,7 @@ inline constexpr int64_t kWebSocketExpiryGraceMs = 30'000;
 // each shows its token in the message after the upgrade.
 inline constexpr size_t kWebSocketsUnauthenticatedMax = 16'384;
 
+// --- Notices (PROTOCOL 6.2) ---
 // What one subscriber is told of, or what waits for one that reads slowly; beyond, it is told to
 // pull everything: the names of tables are the client's, and any number of them may change at once.
 inline constexpr size_t kNoticeBytesMax = 16 * kKiB;
@@ -120,9 +119,9 @@ inline constexpr size_t kVerifiedTokenBytesMax = 64 * kMiB;  // of all remembere
 
 // --- Rates (PROTOCOL 9.5) ---
 inline constexpr int64_t kRequestBurstS = 10;  // a user's rate for that long may come at once
-inline constexpr size_t kRequestRateUsersMax =
-    65'536;                                          // with recent requests; others are forgotten
-inline constexpr size_t kRequestRateFreedShare = 8;  // then the bound divided by this is freed
+// Users whose last requests are remembered; beyond, the bound divided by the share is forgotten.
+inline constexpr size_t kRequestRateUsersMax = 65'536;
+inline constexpr size_t kRequestRateFreedShare = 8;
 
 // --- Key set (PROTOCOL 1.4) ---
 inline constexpr int64_t kKeySetRefreshMs = 300'000;
@@ -218,6 +217,9 @@ inline constexpr int64_t kStandbyAfterMs = 2'000;
 // it. (Looks are counted, and not time: while PostgreSQL stands still nobody can renew.)
 inline constexpr int kLeaseIdleLooksMax = 18;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
+
+// --- Log ---
+inline constexpr int kLogLinesPerSecondMax = 10;  // of one event
 
 // --- Start and shutdown ---
 // So long, at most, those who come before PostgreSQL and the keys are there wait to be accepted.

@@ -1,6 +1,6 @@
 // One JSON object a line: {"time":…,"level":"info","event":"listening","port":3050}. No tokens, no
-// user data. Each event name is limited to a number of lines a second; what was left out is counted
-// and reported with the next line of that event.
+// user data. Each event name has limits::kLogLinesPerSecondMax lines a second; what was left out is
+// counted and reported with the next line of that event.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +42,13 @@ class Logger {
  public:
   using Sink = std::function<void(std::string_view line)>;
 
-  // Writes to stderr unless `sink` is given. `clock` must outlive the logger.
+  // Writes to stderr unless `sink` is given; leaves out what is below `level`. `clock` must outlive
+  // the logger.
   Logger(LogLevel level, const Clock& clock, Sink sink = {});
   Logger(const Logger&) = delete;
   Logger& operator=(const Logger&) = delete;
 
+  // `event`: a name in snake_case, one of a few: it is remembered.
   void debug(std::string_view event, std::initializer_list<LogField> fields = {});
   void info(std::string_view event, std::initializer_list<LogField> fields = {});
   void warn(std::string_view event, std::initializer_list<LogField> fields = {});

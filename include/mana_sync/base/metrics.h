@@ -40,7 +40,8 @@ class Histogram {
  public:
   static constexpr size_t kBoundsMax = 20;
 
-  // `bounds` rise, kBoundsMax of them at most; a value counts below the first that is not smaller.
+  // `bounds` rise, kBoundsMax of them at most; a value counts in the bucket of the first bound that
+  // is not smaller.
   explicit Histogram(std::span<const int64_t> bounds);
 
   void observe(int64_t value) {

@@ -11,6 +11,7 @@ namespace mana_sync::http {
 
 class CorsPolicy {
  public:
+  // Allows nobody.
   CorsPolicy() = default;
   // `list`: comma-separated origins, spaces allowed; `*` alone, or one `*` inside an entry
   // (`https://*.example.com`, where it stands for one or more characters other than `/`). An entry

@@ -63,19 +63,20 @@ class Handler {
   // The whole request. It must be answered through `responder`, now or later; `request` stays
   // valid until then, or until the client has gone.
   virtual void on_request(Request& request, Responder responder) = 0;
-  // An answer (the connection's own refusals among them) is about to be sent; `route` metrics
-  // belong here. `request` is nullptr where the head could not be read.
+  // An answer (the connection's own refusals among them) is about to be sent; metrics of routes
+  // belong here. `request` is nullptr where the head could not be read. `duration_ns`: since the
+  // head was complete.
   virtual void on_answer(const Request* request, const Response& response, int64_t duration_ns) = 0;
 };
 
 struct ServerOptions {
-  std::string listen_address = "::";
-  uint16_t port = 3050;  // 0: any
+  std::string listen_address = "::";  // as net::Listener takes it
+  uint16_t port = 3050;               // 0: any
   // A socket that listens already (net::Listener::inherit()), in place of the two; -1: there is
   // none.
   int inherited_socket = -1;
-  size_t body_bytes_max = 0;
-  size_t connections_max = 0;
+  size_t body_bytes_max = 0;   // of one request; beyond: 413
+  size_t connections_max = 0;  // upgraded ones among them; beyond: refused
   // Of one IPv4 address, or one /64 of IPv6; 0: any number.
   size_t address_connections_max = 0;
   // Request bodies in memory, of all connections together; beyond: 503.
@@ -83,10 +84,11 @@ struct ServerOptions {
   CorsPolicy cors;
 };
 
-// REQUIRES: destroyed only after drained() is true, or with the loop stopped for good.
+// One thread, the loop's, from which all calls of the handler come. REQUIRES: destroyed only after
+// drained() is true, or with the loop stopped for good.
 class Server {
  public:
-  // `handler` and `loop` must outlive the server.
+  // `handler` and `loop` must outlive the server. Fails as net::Listener::listen() does.
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(net::Loop& loop, Handler& handler,
                                                              ServerOptions options);
   virtual ~Server() = default;

@@ -48,11 +48,11 @@ class StreamSocket {
 
   // Queues bytes; they leave at the end of the tick, in order. Ignored once closing.
   virtual void send(std::string bytes) = 0;
-  // The same, for bytes of which no news is needed: no on_sent need come where the kernel takes
+  // As send(), for bytes of which no news is needed: no on_sent need come where the kernel takes
   // them by then, with all that is queued. Cheaper where one socket alone has output: no
   // completion, and no tick for it.
   virtual void send_without_news(std::string bytes) = 0;
-  // The same without a copy, for bytes that many sockets share. Their owner is let go of when the
+  // As send(), without a copy, for bytes that many sockets share. Their owner is let go of when the
   // kernel has taken them, or the socket is closed; small ones are copied, and let go of at once.
   virtual void send_shared(SharedBytes shared) = 0;
   // Output that the kernel has not taken yet.

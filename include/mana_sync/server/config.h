@@ -13,6 +13,7 @@
 
 namespace mana_sync::server {
 
+// Within the bounds that the variables of these names may have (describe_variables()).
 struct Config {
   uint16_t port = 0;  // 0: any free one
   std::string listen_address;
@@ -25,12 +26,12 @@ struct Config {
   size_t user_requests_per_second_max = 0;  // 0: any number
   size_t bodies_bytes_max = 0;
   size_t output_bytes_max = 0;
-  size_t cache_bytes_max = 0;
+  size_t cache_bytes_max = 0;  // 0: nothing is kept
   int64_t clock_skew_ms_max = 0;
   int write_connections = 0;
   int read_connections = 0;
-  std::string jwt_issuer;
-  std::string jwt_audience;
+  std::string jwt_issuer;    // empty: any
+  std::string jwt_audience;  // empty: any
   bool core_dumps = false;
   LogLevel log_level = LogLevel::kInfo;
 };

@@ -23,11 +23,11 @@
 namespace mana_sync::sync {
 
 struct EngineOptions {
-  size_t cache_bytes_max = 0;
+  size_t cache_bytes_max = 0;  // 0: no stream is kept in memory beyond its use
   MergeOptions merge;
 };
 
-// The JSON body of a 200; or kInvalid (400), kUnavailable (503).
+// The JSON body of a 200; or kInvalid, kUnavailable, or what the store failed with (StorePort).
 using AnswerCallback = std::move_only_function<void(Result<GatheredText>)>;
 
 struct PushRequest {
@@ -41,8 +41,8 @@ struct PullRequest {
   StreamName stream;
   std::vector<std::string> tables;  // empty: all
   int64_t since_us = 0;
-  std::optional<std::string> exclude_client;  // whose changes are left out (PROTOCOL 3.1)
-  size_t changes_max = 0;
+  std::optional<std::string> exclude_client;   // whose changes are left out (PROTOCOL 3.1)
+  size_t changes_max = 0;                      // at least 1
   size_t bytes_max = limits::kAnswerBytesMax;  // the first change always fits
 };
 
@@ -77,7 +77,7 @@ class Engine {
   // store or from run().
   void push(PushRequest request, AnswerCallback done);
   void pull(PullRequest request, AnswerCallback done);
-  // A page of what pull() would answer, in parts. kUnavailable.
+  // A page of what pull() would answer, in parts. Fails as that does.
   void read_page(PullRequest request, ChangePageCallback done);
 
   // Merges what waits and hands units to the store. Called once at the end of each tick.

@@ -136,6 +136,8 @@ struct Lookup {
 
 using LookupCallback = std::move_only_function<void(Result<Lookup>)>;
 
+// Reads fail with kUnavailable (they waited too long, or too many do), kTooLarge (what was asked
+// for passes a bound of the store's) or kInternal (PostgreSQL refused the statement).
 class StorePort {
  public:
   virtual ~StorePort() = default;
@@ -157,6 +159,7 @@ class StorePort {
                            std::move_only_function<void(std::span<const ChangeRow>)> on_chunk,
                            std::move_only_function<void(Result<void>)> done) = 0;
 
+  // What LookupQuery asks for, as it stands when PostgreSQL reads it.
   virtual void lookup(LookupQuery query, LookupCallback done) = 0;
 };
 
