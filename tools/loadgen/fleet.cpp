@@ -38,6 +38,10 @@ void Fleet::open(double opened_per_s) {
   open_due();
 }
 
+double Fleet::opening_s(double opened_per_s) const {
+  return opened_per_s > 0 ? static_cast<double>(listeners_.size()) / opened_per_s : 0;
+}
+
 void Fleet::open_due() {
   size_t due = listeners_.size();
   if (opened_per_s_ > 0) {

@@ -35,9 +35,7 @@ class Idle final : public Scenario, private FleetEvents {
 
 void Idle::start() {
   before_ = server_stats(run());
-  const double opening_s =
-      options_.opened_per_s > 0 ? static_cast<double>(options_.sockets) / options_.opened_per_s : 0;
-  begin_phase("opening the sockets", opening_s);
+  begin_phase("opening the sockets", fleet_.opening_s(options_.opened_per_s));
   fleet_.open(options_.opened_per_s);
 }
 

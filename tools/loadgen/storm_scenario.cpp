@@ -46,9 +46,7 @@ class Storm final : public Scenario, private FleetEvents {
 };
 
 void Storm::start() {
-  const double opening_s =
-      options_.opened_per_s > 0 ? static_cast<double>(options_.sockets) / options_.opened_per_s : 0;
-  begin_phase("opening the sockets", opening_s);
+  begin_phase("opening the sockets", fleet_.opening_s(options_.opened_per_s));
   fleet_.open(options_.opened_per_s);
 }
 
