@@ -93,12 +93,12 @@ configure_build() {
   echo "$options" >"$dir/.options"
 }
 
-# build_loaded DIR LOG: in the build directory DIR, which is set up as a release if it is not yet: the
-# server, the issuer and the load generator.
+# build_loaded DIR LOG [TARGET…]: in the build directory DIR, which is set up as a release if it is not
+# yet: the server, the issuer, the load generator, and these.
 build_loaded() {
-  [ -e "$1/build.ninja" ] || configure_build "$1" --buildtype=release -Dtests=false
-  ninja -C "$1" src/server/mana-sync tools/issuer/mana-sync-issuer \
-    tools/loadgen/mana-sync-loadgen >"$2" || { cat "$2" >&2; die "the server does not build"; }
+  [ -e "$1/build.ninja" ] || configure_build "$1" --buildtype=release -Dtests=false >&2
+  ninja -C "$1" src/server/mana-sync tools/issuer/mana-sync-issuer tools/loadgen/mana-sync-loadgen \
+    "${@:3}" >"$2" || { cat "$2" >&2; die "the server does not build"; }
 }
 
 # start_loaded BUILD WORK USERS: a new private PostgreSQL, an issuer, tokens of that many users in

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -50,8 +49,6 @@ class Machine:
 
     def __enter__(self):
         self.work.mkdir(parents=True, exist_ok=True)
-        programs = [self.loadgen, self.ceiling, self.issuer, self.server]
-        run(["ninja", "-C", self.build, *[program.relative_to(self.build) for program in programs]])
         self.postgres("remove")
         shutil.rmtree(self.work / "issuer", ignore_errors=True)
         run([self.issuer, "init", self.work / "issuer"])
@@ -101,23 +98,18 @@ class Machine:
     @contextlib.contextmanager
     def serving(self, **variables):
         """The server, with `variables` in its environment: a Server."""
-        log_path = self.work / "server.log"
         environment = os.environ | {
             "PORT": "0", "DATABASE_URL": self.database, "MANA_SYNC_LOG_LEVEL": "info",
             "JWKS_URL": f"file://{self.work}/issuer/jwks.json"} | variables
-        with open(log_path, "w", encoding="utf-8") as log:
-            # Should we be killed outright, the kernel ends the server.
-            process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", self.server],
-                                       env=environment, stderr=log)
-        try:
-            yield Server(wait_until_ready(process, log_path), process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        # Leaving closes its input, which ends it, and waits for its end.
+        with subprocess.Popen([self.root / "tools/lib/serve", self.server, self.work / "server.log"],
+                              env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as process:
+            answer = process.stdout.readline().split()
+            if not answer:
+                raise Failed("the server did not start")
+            pid, url = answer
+            yield Server(url, int(pid))
 
     # --- the loads
 
@@ -178,20 +170,6 @@ class Server:
             text = answer.read().decode()
         series = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", text, re.M)
         return sum(float(value) for labels, value in series if label in labels)
-
-
-def wait_until_ready(process, log_path):
-    for _ in range(600):
-        port = re.search(r'"event":"listening".*"port":(\d+)', log_path.read_text())
-        if process.poll() is not None:
-            break
-        if port:
-            url = f"http://127.0.0.1:{port.group(1)}"
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"{url}/health", timeout=1):
-                    return url
-        time.sleep(0.1)
-    raise Failed(f"the server ended, or was not ready after a minute:\n{log_path.read_text()}")
 
 
 def busy_s():
