@@ -16,6 +16,7 @@
 
 namespace {
 
+using mana_sync::sim::RunCounts;
 using mana_sync::sim::RunOptions;
 using mana_sync::sim::RunResult;
 
@@ -50,27 +51,13 @@ void report(const RunResult& result) {
 
 int run(const Arguments& arguments, const RunOptions& options) {
   uint64_t failed = 0;
-  size_t edits = 0;
-  size_t answers = 0;
-  size_t conflicts = 0;
-  size_t corrections = 0;
-  size_t restated = 0;
-  size_t notices = 0;
-  size_t compared = 0;
-  size_t exempt = 0;
+  RunCounts all;
   const auto began = std::chrono::steady_clock::now();
   uint64_t seeds = 0;
   for (; arguments.soak || seeds < arguments.count; ++seeds) {
     mana_sync::sim::note_seed(arguments.seed + seeds);
     const RunResult result = mana_sync::sim::run_world(arguments.seed + seeds, options);
-    edits += result.edits;
-    answers += result.answers;
-    conflicts += result.conflicts;
-    corrections += result.corrections;
-    restated += result.restated;
-    notices += result.notices;
-    compared += result.compared_cells;
-    exempt += result.exempt_cells;
+    all += result.counts;
     if (arguments.soak && seeds % 10'000 == 0) fmt::print("seed {}\n", result.seed);
     if (!result.failure) continue;
     report(result);
@@ -80,10 +67,10 @@ int run(const Arguments& arguments, const RunOptions& options) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   fmt::print("{} seeds from {} in {:.1f} s, {} failed\n", seeds, arguments.seed, took.count(),
              failed);
-  fmt::print("{} edits, {} answers, {} conflicts, {} corrections, {} of them stored\n", edits,
-             answers, conflicts, corrections, restated);
-  fmt::print("{} notices to sockets\n", notices);
-  fmt::print("{} cells compared, {} of them exempt\n", compared, exempt);
+  fmt::print("{} edits, {} answers, {} conflicts, {} corrections, {} of them stored\n", all.edits,
+             all.answers, all.conflicts, all.corrections, all.restated);
+  fmt::print("{} notices to sockets\n", all.notices);
+  fmt::print("{} cells compared, {} of them exempt\n", all.compared_cells, all.exempt_cells);
   return failed == 0 ? 0 : 1;
 }
 

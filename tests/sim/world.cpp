@@ -30,6 +30,18 @@ Knobs knobs_of(Dice& dice, Dice& socket_dice, const RunOptions& options) {
 
 }  // namespace
 
+RunCounts& RunCounts::operator+=(const RunCounts& other) {
+  edits += other.edits;
+  answers += other.answers;
+  conflicts += other.conflicts;
+  corrections += other.corrections;
+  restated += other.restated;
+  notices += other.notices;
+  compared_cells += other.compared_cells;
+  exempt_cells += other.exempt_cells;
+  return *this;
+}
+
 RunResult run_world(uint64_t seed, const RunOptions& options) {
   return World(seed, options).run();
 }
@@ -72,12 +84,13 @@ RunResult World::run() {
   for (int64_t i = 0; i < knobs_.steps && !journal_.failure(); ++i) step();
   if (!journal_.failure()) settle();
   RunResult result{.seed = seed_, .failure = std::nullopt, .knobs = knobs_.text()};
-  result.edits = edits_.size();
-  result.answers = answers_.size();
-  for (const LoggedAnswer& answer : answers_) result.conflicts += answer.answer.conflicts.size();
-  if (!journal_.failure()) check(result);
+  RunCounts& counts = result.counts;
+  counts.edits = edits_.size();
+  counts.answers = answers_.size();
+  for (const LoggedAnswer& answer : answers_) counts.conflicts += answer.answer.conflicts.size();
+  if (!journal_.failure()) check(counts);
   result.failure = journal_.failure();
-  result.notices = sockets_.notices();
+  counts.notices = sockets_.notices();
   result.trace_hash = journal_.hash();
   return result;
 }

@@ -31,11 +31,8 @@ struct RunOptions {
   std::vector<std::pair<std::string, int64_t>> knobs;
 };
 
-struct RunResult {
-  uint64_t seed = 0;
-  std::optional<std::string> failure;
-  uint64_t trace_hash = 0;
-  std::string knobs;
+// What came to pass, in one run or in several.
+struct RunCounts {
   size_t edits = 0;
   size_t answers = 0;
   size_t conflicts = 0;
@@ -44,6 +41,16 @@ struct RunResult {
   size_t notices = 0;   // that sockets were told
   size_t compared_cells = 0;
   size_t exempt_cells = 0;  // of them: differ, and may (PROTOCOL 5.10)
+
+  RunCounts& operator+=(const RunCounts& other);
+};
+
+struct RunResult {
+  uint64_t seed = 0;
+  std::optional<std::string> failure;
+  uint64_t trace_hash = 0;
+  std::string knobs;
+  RunCounts counts{};
 };
 
 [[nodiscard]] RunResult run_world(uint64_t seed, const RunOptions& options = {});
@@ -102,7 +109,7 @@ class World {
   void everybody_pushes();
   void everybody_pulls();
   void sockets_catch_up();
-  void check(RunResult& result);
+  void check(RunCounts& counts);
 
   [[nodiscard]] bool per_mille(int64_t knob) { return dice_.between(0, 999) < knob; }
   [[nodiscard]] bool is_in_flight(size_t device) const;

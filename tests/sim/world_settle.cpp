@@ -78,19 +78,19 @@ void World::sockets_catch_up() {
   journal_.fail("a socket never has what it was told of");
 }
 
-void World::check(RunResult& result) {
+void World::check(RunCounts& counts) {
   for (size_t stream = 0; stream < acknowledged_us_.size(); ++stream) {
     const sync::StreamName name = stream_name(stream);
     const sync::testing::StoredRows& rows = store_.rows_of(name);
     const Reference reference(rows, journal_);
     check_edits(stream, edits_, reference, journal_);
-    result.corrections += check_answers(stream, answers_, edits_, rows, reference, journal_);
-    for (size_t i = 0; i < rows.size(); ++i) result.restated += rows[i].client_id.empty();
+    counts.corrections += check_answers(stream, answers_, edits_, rows, reference, journal_);
+    for (size_t i = 0; i < rows.size(); ++i) counts.restated += rows[i].client_id.empty();
     for (const auto& device : devices_) {
       if (device->stream() != stream) continue;
       const Compared compared = check_device(*device, reference, edits_, journal_);
-      result.compared_cells += compared.cells;
-      result.exempt_cells += compared.exempt;
+      counts.compared_cells += compared.cells;
+      counts.exempt_cells += compared.exempt;
     }
   }
   for (size_t stream = 0; stream < acknowledged_us_.size() && !journal_.failure(); ++stream) {
