@@ -8,10 +8,10 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include "refused_requests.h"
+#include "support/run_loop_until.h"
 
 namespace mana_sync::http {
 
@@ -198,14 +198,10 @@ Client& HttpTest::connect(int receive_buffer_bytes) {
 }
 
 void HttpTest::run_until(const std::function<bool()>& done) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  bool is_done = false;
-  loop_->run_until([&] {
+  const auto pump = [this] {
     for (const auto& client : clients_) client->pump();
-    is_done = done();
-    return is_done || std::chrono::steady_clock::now() > give_up;
-  });
-  EXPECT_TRUE(is_done) << "gave up waiting";
+  };
+  run_loop_until(*loop_, pump, done);
 }
 
 void HttpTest::run_ticks(int count) {

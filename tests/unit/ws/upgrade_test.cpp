@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "mana_sync/http/server.h"
 #include "mana_sync/ws/handshake.h"
+#include "support/run_loop_until.h"
 #include "ws_fixture.h"
 
 namespace mana_sync::ws {
@@ -88,16 +88,12 @@ class UpgradeTest : public net::NetTest, public http::Handler {
     return *peers_.back();
   }
   void run_until(const std::function<bool()>& done) {
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    bool is_done = false;
-    loop_->run_until([&] {
+    const auto pump = [this] {
       for (const auto& peer : peers_) {
         if (peer->fd.get() >= 0) peer->read();
       }
-      is_done = done();
-      return is_done || std::chrono::steady_clock::now() > give_up;
-    });
-    EXPECT_TRUE(is_done) << "gave up waiting";
+    };
+    run_loop_until(*loop_, pump, done);
   }
   // Reads until what came ends so; returns it.
   std::string receive_up_to(net::Peer& peer, std::string_view end) {

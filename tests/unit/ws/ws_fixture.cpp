@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+
+#include "support/run_loop_until.h"
 
 namespace mana_sync::ws {
 namespace {
@@ -69,16 +70,12 @@ Link& WsTest::open(bool echoes, Options options, int receive_buffer_bytes) {
 }
 
 void WsTest::run_until(const std::function<bool()>& done) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  bool is_done = false;
-  loop_->run_until([&] {
+  const auto pump = [this] {
     for (const auto& link : links_) {
       if (is_reading_ && link->peer.fd.get() >= 0) link->peer.read();
     }
-    is_done = done();
-    return is_done || std::chrono::steady_clock::now() > give_up;
-  });
-  EXPECT_TRUE(is_done) << "gave up waiting";
+  };
+  run_loop_until(*loop_, pump, done);
 }
 
 void WsTest::run_ticks(int count) {
