@@ -95,11 +95,13 @@ void PgConnection::reset(std::string_view reason) {
 // --- Connecting
 
 void PgConnection::connect() {
+  const std::string unacknowledged = std::to_string(limits::kDatabaseUnacknowledgedTimeoutMs);
   // Later entries override what the URL says, earlier ones do not.
   std::vector<const char*> keywords{
-      "fallback_application_name", "keepalives_idle", "keepalives_interval",
-      "keepalives_count",          "dbname",          "client_encoding"};
-  std::vector<const char*> values{"mana-sync", "10", "5", "3", options_.url.c_str(), "UTF8"};
+      "fallback_application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
+      "tcp_user_timeout",          "dbname",          "client_encoding"};
+  std::vector<const char*> values{"mana-sync",          "10",  "5", "3", unacknowledged.c_str(),
+                                  options_.url.c_str(), "UTF8"};
   const auto hosts = database_hosts_from(options_.url, first_host_);
   for (const auto& [keyword, list] : hosts) {
     keywords.push_back(keyword.c_str());

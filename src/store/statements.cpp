@@ -53,7 +53,8 @@ SELECT set_config(name, value, false) FROM (VALUES
   ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'),
   ('enable_bitmapscan', 'off'), ('max_parallel_workers_per_gather', '0'), ('jit', 'off'),
   ('statement_timeout', $1::text), ('lock_timeout', '0'),
-  ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
+  ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'),
+  ('tcp_user_timeout', '25000')
 ) AS setting (name, value))"};
   return statement;
 }

@@ -176,6 +176,9 @@ inline constexpr size_t kReadsWaitingMax = 16'384;
 inline constexpr int64_t kReconnectDelayMinMs = 50;
 inline constexpr int64_t kReconnectDelayMaxMs = 1'000;
 inline constexpr int64_t kConnectTimeoutMs = 5'000;
+// What the machine of PostgreSQL does not acknowledge for that long, however slow PostgreSQL itself
+// is, will not arrive: the connection is lost (TCP_USER_TIMEOUT, unless the URL says otherwise).
+inline constexpr int kDatabaseUnacknowledgedTimeoutMs = 10'000;
 // A batch that failed for a passing reason (serialization, resources) is sent again after this.
 inline constexpr int64_t kCommitRetryDelayMinMs = 20;
 inline constexpr int64_t kCommitRetryDelayMaxMs = 1'000;
@@ -256,5 +259,7 @@ static_assert(kPageScanRowsMax < kTiedRowsMax);
 static_assert(kSecondBatchRowsMin <= kBatchRowsMax);
 static_assert(kDeadlineSweepIntervalMs * 10 < kRequestDeadlineMs);
 static_assert(kReadStatementTimeoutMs < kRequestDeadlineMs);
+static_assert(kDatabaseUnacknowledgedTimeoutMs < kRequestDeadlineMs,
+              "what was sent into the void is sent again in time");
 
 }  // namespace mana_sync::limits
