@@ -18,7 +18,6 @@ Lease::Lease(net::Loop& loop, const std::string& url, Events events)
       connection_(loop, {.label = "lease",
                          .url = url,
                          .prepare = {},
-                         .answer_timeout_ms = 0,  // a migration, or a lock, takes its time
                          .on_up = [this] { take_lock(); },
                          .on_down = [this] { on_down(); }}),
       migrations_(connection_, loop.log()) {}
@@ -38,6 +37,7 @@ bool Lease::is_standby() const {
 
 void Lease::take_lock() {
   step_ = Step::kLocking;
+  connection_.set_answer_timeout(limits::kLeaseAnswerTimeoutMs);
   const std::array calls{Call{&statements::try_writer_lock(), {}}};
   connection_.submit(calls, [this](const Answer& answer) { on_lock(answer); });
   events_.on_change();
@@ -56,6 +56,7 @@ void Lease::on_lock(const Answer& answer) {
   }
   waiting_since_ns_.reset();
   step_ = Step::kMigrating;
+  connection_.set_answer_timeout(0);  // a migration takes its time
   migrations_.run([this](const Result<void>& result) { on_migrated(result); });
 }
 
@@ -85,6 +86,7 @@ void Lease::on_holder(const Answer& answer) {
 
 void Lease::on_migrated(const Result<void>& result) {
   if (step_ != Step::kMigrating) return;
+  connection_.set_answer_timeout(limits::kLeaseAnswerTimeoutMs);
   if (!result) {
     if (migration_error_ != result.error().message) {
       migration_error_ = result.error().message;
@@ -206,14 +208,8 @@ void Lease::schedule_renewal() {
 
 void Lease::renew() {
   schedule_renewal();
-  if (is_raising_) return;
-  if (renewal_unanswered_) {
-    const int64_t waited_ns = loop_.clock().steady_ns() - renewal_sent_ns_;
-    if (waited_ns > limits::kConnectTimeoutMs * 1'000'000) connection_.reset("no answer");
-    return;
-  }
+  if (is_raising_ || renewal_unanswered_) return;
   renewal_unanswered_ = true;
-  renewal_sent_ns_ = loop_.clock().steady_ns();
   Params params;
   params.add_int8(wanted_high_water_us()).add_int8(term_.epoch);
   const std::array calls{Call{&statements::renew_lease(), std::move(params)}};

@@ -102,7 +102,6 @@ class Lease {
   int holder_idle_looks_ = 0;                // how often it has been just that
   std::string migration_error_;
   bool renewal_unanswered_ = false;
-  int64_t renewal_sent_ns_ = 0;
   // Raising the epoch, or waiting for the batches that began before it rose.
   bool is_settling_ = false;
   bool is_raising_ = false;

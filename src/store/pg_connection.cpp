@@ -71,6 +71,7 @@ PgConnection::PgConnection(net::Loop& loop, Options options)
     : loop_(loop),
       options_(std::move(options)),
       watch_(loop, [this](short) { on_ready(); }),
+      answer_timeout_ms_(options_.answer_timeout_ms),
       delay_ms_(limits::kReconnectDelayMinMs) {}
 
 PgConnection::~PgConnection() {
@@ -268,14 +269,14 @@ void PgConnection::finish_front() {
 }
 
 void PgConnection::watch_answers() {
-  if (options_.answer_timeout_ms == 0 || answer_timer_.valid() || in_flight_.empty()) return;
+  if (answer_timeout_ms_ == 0 || answer_timer_.valid() || in_flight_.empty()) return;
   const int64_t waited_ms = (loop_.clock().steady_ns() - in_flight_.front().sent_ns) / 1'000'000;
-  const int64_t left_ms = std::max<int64_t>(options_.answer_timeout_ms - waited_ms, 1);
+  const int64_t left_ms = std::max<int64_t>(answer_timeout_ms_ - waited_ms, 1);
   answer_timer_ = loop_.after(milliseconds(left_ms), [this] {
     answer_timer_ = {};
-    if (in_flight_.empty()) return;
+    if (in_flight_.empty() || answer_timeout_ms_ == 0) return;
     const int64_t age_ns = loop_.clock().steady_ns() - in_flight_.front().sent_ns;
-    if (age_ns >= options_.answer_timeout_ms * 1'000'000) {
+    if (age_ns >= answer_timeout_ms_ * 1'000'000) {
       return lose("no answer within the time limit");
     }
     watch_answers();

@@ -81,8 +81,7 @@ class PgConnection {
     std::string label;  // for the log
     std::string url;
     std::vector<const Statement*> prepare;
-    // An answer that takes longer counts as a lost connection; 0: never.
-    int64_t answer_timeout_ms = 0;
+    int64_t answer_timeout_ms = 0;  // as set_answer_timeout()
     // PostgreSQL itself ends a statement after this (SQLSTATE 57014); 0: never.
     int64_t statement_timeout_ms = 0;
     std::function<void()> on_up;    // ready for submit()
@@ -103,6 +102,9 @@ class PgConnection {
   void close();
   // Gives this connection up as if it had been lost, and connects anew.
   void reset(std::string_view reason);
+
+  // An answer to what is sent from now on that takes longer counts as a lost connection; 0: never.
+  void set_answer_timeout(int64_t ms) { answer_timeout_ms_ = ms; }
 
   [[nodiscard]] bool is_up() const { return state_ == State::kUp; }
   [[nodiscard]] size_t in_flight() const { return in_flight_.size(); }
@@ -145,6 +147,7 @@ class PgConnection {
   State state_ = State::kClosed;
   pg_conn* conn_ = nullptr;
   std::deque<InFlight> in_flight_;
+  int64_t answer_timeout_ms_;
   int64_t delay_ms_;
   bool outage_logged_ = false;
   size_t first_host_ = 0;  // of those that the URL names: where the next try begins

@@ -214,6 +214,8 @@ inline constexpr int64_t kStoreCloseTimeoutMs = 2'000;
 inline constexpr int64_t kLeaseAheadUs = 6'000'000;
 inline constexpr int64_t kLeaseRenewIntervalMs = 2'000;
 inline constexpr int64_t kLeaseRetryIntervalMs = 500;  // while another process holds it
+// An answer about the lease that takes longer, migrations aside, counts as a lost connection.
+inline constexpr int64_t kLeaseAnswerTimeoutMs = 5'000;
 // A process that held the lease may find its own last session still there; then it is no standby.
 inline constexpr int64_t kStandbyAfterMs = 2'000;
 // How often a standby finds the holder's session where it was, without a renewal, before it ends
@@ -251,7 +253,7 @@ static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
 static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >=
-                  kConnectTimeoutMs + 2 * kLeaseRenewIntervalMs,
+                  kLeaseAnswerTimeoutMs + 2 * kLeaseRenewIntervalMs,
               "a holder that is cut off has noticed it when it is succeeded");
 static_assert(kConflictsBytesMax < kAnswerBytesMax);
 static_assert(kPushDeltaChangesMax < kPageScanRowsMax);

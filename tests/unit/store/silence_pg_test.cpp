@@ -1,11 +1,13 @@
 // What happens when nothing comes from PostgreSQL any more though the connection stands: the
 // network loses it, or something in between has forgotten it (ARCHITECTURE §5, §6).
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "mana_sync/base/limits.h"
 #include "silence.h"
+#include "statements.h"
 #include "store_fixture.h"
 
 namespace mana_sync::store {
@@ -32,6 +34,8 @@ class SilenceTest : public StoreTest {
   }
 
   const std::string impatient_url_ = url + "?tcp_user_timeout=300";
+  // The kernel waits long enough for nothing to be noticed by it.
+  const std::string patient_url_ = url + "?tcp_user_timeout=0";
   test::Session admin_{url};
   test::NewConnections connections_{url};
 };
@@ -59,6 +63,42 @@ TEST_F(SilenceTest, UnitWhoseAnswerDoesNotArrive_IsCommittedOnceOverAnotherConne
   EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "1");
   EXPECT_TRUE(process.read_page(page_query()).has_value());
   process.wait_ready();
+}
+
+TEST_F(SilenceTest, Standby_TakesOverWhenItIsItsOwnConnectionThatIsSilent) {
+  admin_.exec(fmt::format("SELECT pg_advisory_lock({})", kWriterLock));
+  StoreProcess standby(patient_url_);
+  standby.run_until([&] { return standby.has_logged("lease_waiting"); });
+  connections_.silence();
+  admin_.exec(fmt::format("SELECT pg_advisory_unlock({})", kWriterLock));
+  standby.pass_ms(limits::kLeaseRetryIntervalMs);
+  // It gets the lock, and does not hear of it; nor of the end of that session.
+  standby.run_until([&] {
+    return admin_.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+               .size() == 1;
+  });
+  standby.pass_ms(limits::kLeaseAnswerTimeoutMs);
+  standby.wait_ready();
+}
+
+TEST_F(SilenceTest, FenceThatIsNotAnswered_EndsTheConnectionOfTheLease) {
+  StoreProcess process(patient_url_);
+  process.wait_ready();
+  admin_.exec("BEGIN; LOCK TABLE sync_changes IN SHARE MODE");  // holds off writers
+  TestUnit unit(kStream);
+  unit.add(kStampUs, "r");
+  std::optional<CommitOutcome> outcome;
+  process.port().commit(unit.unit(), [&](CommitOutcome result, auto) { outcome = result; });
+  process.run_until(
+      [&] { return admin_.exec("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] == "1"; });
+  connections_.silence();
+  process.pass_ms(limits::kRequestDeadlineMs);
+  process.run_until([&] { return outcome.has_value(); });
+  EXPECT_EQ(outcome, CommitOutcome::kUnknown);
+  admin_.exec("COMMIT");
+  admin_.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
+  process.pass_ms(limits::kLeaseAnswerTimeoutMs);
+  process.run_until([&] { return process.grants == 2; });
 }
 
 }  // namespace
