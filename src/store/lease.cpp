@@ -140,11 +140,9 @@ void Lease::raise_epoch() {
   high_water.add_int8(wanted_high_water_us());
   const std::array calls{Call{&statements::raise_epoch(), std::move(high_water)}};
   connection_.submit(calls, [this](const Answer& answer) { on_raised(answer); });
-  // Another process that still has batches under way lost the lease to this one.
-  if (term_.first_epoch == 0) {
-    const std::array end_calls{Call{&statements::end_batch_holders(), {}}};
-    connection_.submit(end_calls, [](const Answer&) {});
-  }
+  // Another process that still has batches under way lost the lease to this one: no patience.
+  const int64_t patience_ms = term_.first_epoch == 0 ? 0 : limits::kLeaseSettleTimeoutMs;
+  settle_until_ns_ = loop_.clock().steady_ns() + patience_ms * 1'000'000;
   ask_batch_holders();
 }
 
@@ -175,9 +173,23 @@ void Lease::on_batch_holders(const Answer& answer) {
     return std::ranges::find(holders, holder) == holders.end();
   });
   if (unsettled_->empty()) return on_settled();
+  if (loop_.clock().steady_ns() >= settle_until_ns_) end_unsettled();
   settle_timer_ = loop_.after(milliseconds(limits::kLeaseSettleIntervalMs), [this] {
     if (connection_.is_up()) ask_batch_holders();
   });
+}
+
+// A batch that came in part waits for the rest, and others for its lock, as long as PostgreSQL does
+// not know that its connection is gone.
+void Lease::end_unsettled() {
+  settle_until_ns_ = loop_.clock().steady_ns() + limits::kLeaseSettleTimeoutMs * 1'000'000;
+  loop_.log().warn("batches_ended", {{"count", static_cast<int64_t>(unsettled_->size())}});
+  BinaryArray transactions(ElementType::kText, unsettled_->size());
+  for (const std::string& transaction : *unsettled_) transactions.add_text(transaction);
+  Params params;
+  params.add_array(std::move(transactions));
+  const std::array calls{Call{&statements::end_batch_holders(), std::move(params)}};
+  connection_.submit(calls, [](const Answer&) {});
 }
 
 void Lease::on_settled() {

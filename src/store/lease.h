@@ -77,6 +77,7 @@ class Lease {
   void on_raised(const Answer& answer);
   void ask_batch_holders();
   void on_batch_holders(const Answer& answer);
+  void end_unsettled();
   void on_settled();
   void schedule_renewal();
   void renew();
@@ -106,6 +107,7 @@ class Lease {
   bool is_settling_ = false;
   bool is_raising_ = false;
   std::optional<std::vector<std::string>> unsettled_;  // nullopt: not asked yet
+  int64_t settle_until_ns_ = 0;                        // then those that are left are ended
   std::vector<std::function<void()>> fences_;          // done when what settles now has settled
   std::vector<std::function<void()>> fences_waiting_;  // for the next time
   net::TimerId timer_;         // of the step: the next try, the next renewal, the end

@@ -114,7 +114,7 @@ const Statement& batch_holders() {
 const Statement& end_batch_holders() {
   static const Statement statement{"", fmt::format(R"(
 SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE usename = current_user AND {})",
+WHERE usename = current_user AND virtualtransaction = ANY($1::text[]) AND {})",
                                                    held(kBatchLock))};
   return statement;
 }

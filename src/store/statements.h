@@ -94,7 +94,7 @@ enum CellColumn : int {
 [[nodiscard]] const Statement& read_lease();  // epoch, high_water_us
 // The virtual transactions that hold the batch lock now, one text each.
 [[nodiscard]] const Statement& batch_holders();
-// Ends the sessions of writers that hold it; for one that has just become the only writer.
+// Ends the sessions of our role that hold it in one of these transactions, $1 text[].
 [[nodiscard]] const Statement& end_batch_holders();
 [[nodiscard]] const Statement& raise_epoch();  // $1 high water; returns epoch, high_water_us
 [[nodiscard]] const Statement& renew_lease();  // $1 high water, $2 epoch; returns high_water_us

@@ -222,6 +222,9 @@ inline constexpr int64_t kStandbyAfterMs = 2'000;
 // it. (Looks are counted, and not time: while PostgreSQL stands still nobody can renew.)
 inline constexpr int kLeaseIdleLooksMax = 18;
 inline constexpr int64_t kLeaseSettleIntervalMs = 50;  // between looks at batches under way
+// One's own that have not ended after this are ended: such a session may wait for ever for the rest
+// of a batch whose connection went.
+inline constexpr int64_t kLeaseSettleTimeoutMs = 10'000;
 
 // --- Log ---
 inline constexpr int kLogLinesPerSecondMax = 10;  // of one event

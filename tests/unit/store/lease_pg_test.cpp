@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "mana_sync/base/limits.h"
+#include "statements.h"
 #include "store_fixture.h"
 
 namespace mana_sync::store {
@@ -235,6 +236,25 @@ TEST_F(LeaseTest, TakeOver_EndsBatchesStillUnderWay) {
   first.add(next.floor_us + 1, "first");
   EXPECT_EQ(next.commit(first), CommitOutcome::kCommitted);
   EXPECT_EQ(value("SELECT string_agg(record_id, ',') FROM sync_changes"), "first");
+}
+
+// So it is with one that came in part: the rest is lost, and PostgreSQL does not know.
+TEST_F(LeaseTest, BatchThatDoesNotEnd_IsEndedAfterAWhile) {
+  StoreProcess process(url);
+  process.wait_ready();
+  test::Session stuck(url);
+  stuck.exec(fmt::format("BEGIN; SELECT pg_advisory_xact_lock_shared({})", kBatchLock));
+  const std::string epoch = value("SELECT epoch FROM mana_sync_lease");
+  exec(
+      "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
+      "mode = 'ExclusiveLock' AND "
+      "database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+  process.run_until([&] { return value("SELECT epoch FROM mana_sync_lease") != epoch; });
+  EXPECT_EQ(process.grants, 1);
+  process.pass_ms(limits::kLeaseSettleTimeoutMs);
+  process.run_until([&] { return process.grants == 2; });
+  EXPECT_TRUE(process.has_logged("batches_ended"));
+  EXPECT_FALSE(process.has_logged("lease_lost"));
 }
 
 TEST_F(LeaseTest, FirstStartOverAnExistingTable_BeginsAboveItsRows) {
