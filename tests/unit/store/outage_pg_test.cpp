@@ -161,6 +161,25 @@ TEST_F(OutageTest, UnansweredUnitPastItsDeadline_UnknownAndItsStreamReadOnlyWhen
   EXPECT_EQ(seen.size(), is_stored ? 1U : 0U) << "what was read is what there is for good";
 }
 
+// Connections are given up and made anew as long as a lock is held: each of their sessions would
+// wait behind it, until PostgreSQL has no room for more.
+TEST_F(OutageTest, ConnectionGivenUpBehindALock_LeavesNoSessionThere) {
+  StoreProcess process(url);
+  process.wait_ready();
+  test::Session blocker(url);
+  blocker.exec("BEGIN; LOCK TABLE sync_changes IN SHARE MODE");
+  TestUnit unit(kStream);
+  unit.add(kStampUs, "r");
+  process.port().commit(unit.unit(), [](CommitOutcome, auto) {});
+  const auto waiting = [&] { return blocker.exec("SELECT pid FROM pg_locks WHERE NOT granted"); };
+  process.run_until([&] { return waiting().size() == 1; });
+  const test::Rows given_up = waiting();
+  process.pass_ms(limits::kRequestDeadlineMs);
+  process.run_until([&] { return waiting().size() == 1 && waiting() != given_up; });
+  blocker.exec("COMMIT");
+  process.wait_ready();
+}
+
 TEST_F(OutageTest, ReadDuringAnOutage_IsAnsweredAfterIt) {
   StoreProcess process(url);
   process.wait_ready();
