@@ -5,116 +5,18 @@ import {after} from 'node:test';
 import {setTimeout as pause} from 'node:timers/promises';
 
 import {at, insert} from './support/client.mjs';
-import {assertOnceEach, Follower, Writer} from './support/follow.mjs';
-import {Cluster, Database, freshDatabase} from './support/postgres.mjs';
-import {Proxy} from './support/proxy.mjs';
-import {Server} from './support/server.mjs';
+import {Cluster, Database} from './support/postgres.mjs';
+import {Site, survives} from './support/site.mjs';
 import {SmallDisk} from './support/small_disk.mjs';
 import {test, until} from './support/wait.mjs';
 
 // Outages that last a minute, and what only they show, take a variable to run.
 const isLong = 'MANA_SYNC_TEST_LONG' in process.env;
 
-// What stands between clients and their changes: a server, a link that can be cut, a database.
-class Site {
-  static async start(cluster, databaseOptions) {
-    const site = new Site();
-    site.cluster = cluster;
-    site.database = await freshDatabase(cluster.url, databaseOptions);
-    const url = new URL(site.database.url);
-    site.link = await Proxy.to(Number(url.port));
-    url.port = site.link.port;
-    site.server = await Server.start({database: site.database, env: {DATABASE_URL: url.href}});
-    return site;
-  }
-
-  async isHealthy() { return (await this.server.get('/health')).status === 200; }
-
-  unhealthy() { return until('/health says so', async () => !await this.isHealthy()); }
-
-  async stop() {
-    await this.server.stop();
-    await this.link.stop();
-  }
-}
-
 const cluster = new Cluster();
 const admin = new Database(cluster.url);
 const usual = await Site.start(cluster);
 after(() => usual.stop());
-
-// Writers and a follower, who wait and repeat where they are not served.
-class Load {
-  constructor(site) {
-    this.site = site;
-    const again = () => {
-      if (this.isAbandoned) throw new Error('the test has failed');
-      return pause(10);
-    };
-    const first = site.server.client();
-    this.user = first.user;
-    this.writers =
-        [1, 1, 3, 10].map((changesPerPush) => new Writer(first.other(), {changesPerPush, again}));
-    this.running = Promise.all(this.writers.map((writer) => writer.run()));
-    // Their failure is for finish() to tell.
-    this.running.catch(() => {});
-    this.follower = new Follower(first.other(), {collections: '*', limit: 50}, {again});
-  }
-
-  get pushes() { return this.writers.reduce((sum, writer) => sum + writer.pushes, 0); }
-
-  async more(count) {
-    const enough = this.pushes + count;
-    await until(`${count} more pushes`, () => this.pushes >= enough, {seconds: 90, everyMs: 2});
-  }
-
-  // Each writer has been acknowledged since this call.
-  async all() {
-    const before = this.writers.map((writer) => writer.pushes);
-    await until(
-        'all writers are served',
-        () => this.writers.every((writer, i) => writer.pushes > before[i]),
-        {seconds: 90, everyMs: 2});
-  }
-
-  // Nobody goes on in vain.
-  abandon() {
-    this.isAbandoned = true;
-    this.follower.finishing = true;
-    for (const writer of this.writers) writer.stopped = true;
-  }
-
-  async finish() {
-    for (const writer of this.writers) writer.stopped = true;
-    await this.running;
-    await this.follower.finish();
-    const acknowledged = this.writers.flatMap((writer) => writer.acknowledged);
-    const rows = await this.site.database.changes(this.user);
-    assertOnceEach(rows.map((row) => row.record_id), acknowledged, 'the table');
-    assertOnceEach(this.follower.seen, acknowledged, 'a follower');
-  }
-}
-
-// Under load: `begin`, `during`, `end`; then all must be served again, and nothing be lost or
-// doubled. The time that this takes is told.
-async function survives(site, context, {begin, during = () => {}, end = () => {}}) {
-  const load = new Load(site);
-  try {
-    await load.more(20);
-    await begin(load);
-    await during(load);
-    await end(load);
-    await until(
-        'PostgreSQL answers', () => site.database.run('SELECT true').catch(() => false),
-        {seconds: 60, everyMs: 5});
-    const back = performance.now();
-    await load.all();
-    context.diagnostic(`all writers are served ${Math.round(performance.now() - back)} ms later`);
-    await load.finish();
-  } finally {
-    load.abandon();
-  }
-}
 
 function outage(name, {skip = false, ...acts}) {
   test(name, {timeout: 180_000, skip}, (context) => survives(usual, context, acts));

@@ -8,7 +8,8 @@ import {fresh} from './wait.mjs';
 const createdAt = new Date().toISOString();
 
 // Pushes inserts of new records, one push after the other, until told to stop. A push that was not
-// answered 200 is repeated as it was: `again` is awaited first.
+// answered 200 is repeated as it was: `again` is awaited first; its argument is the answer, or
+// {error}.
 export class Writer {
   constructor(client, {table = 'todos', changesPerPush = 1, again}) {
     Object.assign(this, {client, table, changesPerPush, again, acknowledged: [], pushes: 0});
@@ -44,7 +45,7 @@ export class Writer {
       const answer = await this.client.post(body).catch((error) => ({error}));
       if (answer.status === 200) return answer.json;
       if (!this.again) throw answer.error ?? new Error(`${answer.status} ${answer.text}`);
-      await this.again();
+      await this.again(answer);
     }
   }
 }
@@ -80,7 +81,7 @@ export class Follower {
                          .catch((error) => ({error}));
       if (answer.status === 200) return answer.json;
       if (!this.again) throw answer.error ?? new Error(`${answer.status} ${answer.text}`);
-      await this.again();
+      await this.again(answer);
     }
   }
 
