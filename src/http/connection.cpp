@@ -137,7 +137,11 @@ void Connection::on_head_complete(bool more_input) {
   if (!parser_.has_body()) return dispatch();
   state_ = State::kBody;
   activity_ns_ = context_.loop.now_ns();
-  if (!has_room_for_body()) return refuse_body();
+  if (!request_.keeps_body || is_preflight_) {
+    parser_.skip_body();
+  } else if (!has_room_for_body()) {
+    return refuse_body();
+  }
   // RFC 9110 §10.1.1: not needed where the body comes already.
   if (parser_.expects_continue() && !more_input) socket_->send("HTTP/1.1 100 Continue\r\n\r\n");
 }

@@ -62,6 +62,9 @@ void Parser::begin() {
   head_.clear();
   headers_.clear();
   framing_ = {};
+  body_bytes_ = 0;
+  keeps_body_ = true;
+  request_.keeps_body = true;
   request_.headers.clear();
   request_.body.clear();
 }
@@ -127,7 +130,7 @@ Parser::Step Parser::finish_head(size_t consumed) {
 }
 
 Parser::Step Parser::feed_sized_body(std::string_view bytes) {
-  const size_t missing = framing_.content_length - request_.body.size();
+  const size_t missing = framing_.content_length - body_bytes_;
   const std::string_view taken = bytes.substr(0, missing);
   append_body(taken);
   if (taken.size() == missing) return complete(taken.size());
@@ -215,6 +218,8 @@ std::string_view Parser::origin() const {
 }
 
 void Parser::append_body(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (!keeps_body_) return;
   std::string& body = request_.body;
   const size_t needed = body.size() + bytes.size() + limits::kBodyPaddingBytes;
   if (needed > body.capacity()) {

@@ -43,6 +43,8 @@ class Parser {
   // Ends the request, and frees buffers larger than `kept_bytes_max`. REQUIRES: begin() comes
   // before feed().
   void release_buffers(size_t kept_bytes_max);
+  // From here on the body is counted and dropped. REQUIRES: none of it was fed.
+  void skip_body() { keeps_body_ = false; }
 
   // REQUIRES: `bytes` is not empty. After kHeadComplete without a body (has_body()) the request is
   // complete: no kComplete follows.
@@ -109,6 +111,8 @@ class Parser {
   std::string head_;  // the head's bytes so far
   std::vector<HeaderSpan> headers_;
   Framing framing_;
+  size_t body_bytes_ = 0;  // so far
+  bool keeps_body_ = true;
   ChunkDecoder chunks_;
   Refusal refusal_;
 };

@@ -57,8 +57,11 @@ http::Route Gateway::find_route(std::string_view path) const {
 
 std::optional<http::Response> Gateway::on_head(http::Request& request) {
   if (auto refusal = refuse_route(request)) return refusal;
-  if (endpoint_of(request) != Endpoint::kPush) return std::nullopt;
-  return refuse_early(request);
+  if (endpoint_of(request) == Endpoint::kPush) return refuse_early(request);
+  // A stranger's, as a rule, and no endpoint but the push looks at one: what he sends must not take
+  // the room for pushes.
+  request.keeps_body = false;
+  return std::nullopt;
 }
 
 std::optional<http::Response> Gateway::refuse_early(http::Request& request) {

@@ -81,6 +81,28 @@ test(
       await server.stop();
     });
 
+test('bodies without a token take no room from those with one', async () => {
+  const server = await Server.start(
+      {env: {MANA_SYNC_MAX_BODY_BYTES: '1048576', MANA_SYNC_MAX_BODIES_BYTES: '1048576'}});
+  const end = `HTTP/1.1\r\nHost: a\r\nContent-Length: ${mebibyte}\r\n\r\n`;
+  const strangers = [];
+  for (const path of ['/health', '/metrics', '/ws', '/sync/app/pull', '/sync/app/stream']) {
+    const raw = await RawSocket.connect(server.port);
+    strangers.push(raw.send(`GET ${path} ${end}`).send(Buffer.alloc(mebibyte - 1)));
+  }
+  const all = strangers.length * mebibyte;
+  await until(
+      'all is received',
+      async () => { return (await server.metrics()).mana_sync_received_bytes_total > all; });
+  assert.equal((await server.metrics()).mana_sync_bodies_bytes, 0);
+  await server.client().push(insert('r', {text: 'x'.repeat(mebibyte / 2), createdAt: at()}));
+  const statuses = [];
+  for (const raw of strangers) statuses.push((await raw.send('x').response()).status);
+  assert.deepEqual(statuses, [200, 200, 426, 401, 401]);
+  for (const raw of strangers) raw.destroy();
+  await server.stop();
+});
+
 test(
     'connections of one address: those beyond its share are refused, and others are not',
     async () => {

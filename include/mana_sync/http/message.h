@@ -35,6 +35,8 @@ struct Request {
   std::vector<std::pair<std::string_view, std::string_view>> headers;  // in order, names as sent
   int version_minor = 1;                                               // HTTP/1.x
   bool keep_alive = true;
+  // on_head says no where nobody looks at the body: it is read, and held nowhere.
+  bool keeps_body = true;
   // The whole body, decoded from chunks. An endpoint may move it out; its capacity is at least
   // SIMDJSON_PADDING (64) bytes past its size. Empty in on_head.
   std::string body;

@@ -122,6 +122,7 @@ std::optional<Response> TestHandler::on_head(Request& request) {
   expect_route(request);
   EXPECT_EQ(request.body, "");
   request.context = std::make_shared<std::string>(request.path);
+  request.keeps_body = request.path != "/drop";
   if (request.path == "/refuse") return error_response(401, "no token");
   return std::nullopt;
 }
@@ -138,7 +139,7 @@ void TestHandler::on_request(Request& request, Responder responder) {
   }
   if (request.path == "/hook") return hook(request, responder);
   Response response = text_response("");
-  if (request.path == "/echo") {
+  if (request.path == "/echo" || request.path == "/drop") {
     EXPECT_GE(request.body.capacity(), request.body.size() + 64);
     response.body = std::move(request.body);
     response.headers.emplace_back("X-Query", request.query);

@@ -71,8 +71,8 @@ class Client {
 };
 
 // /echo: the body. /later: answered by the test, through `waiting`. /big: 3 MiB of `b`.
-// /refuse: 401 at the head. /close: closes. /hook: the test's own function. Anything else: 404 with
-// the path in it.
+// /drop: as /echo, but the body is dropped. /refuse: 401 at the head. /close: closes. /hook: the
+// test's own function. Anything else: 404 with the path in it.
 class TestHandler final : public Handler {
  public:
   // Its number is the path's length; the parameter is the path.

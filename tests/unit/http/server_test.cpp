@@ -1,12 +1,15 @@
 // What a client of the HTTP server sees (PROTOCOL §9) when it does nothing wrong.
 #include "mana_sync/http/server.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "http_fixture.h"
 
 namespace mana_sync::http {
 namespace {
+
+using ::testing::HasSubstr;
 
 class HttpServer : public HttpTest {
  protected:
@@ -166,6 +169,35 @@ TEST_F(HttpServer, ReadsABodyOfExactlyTheMaximumInPieces) {  // PROTOCOL 2.12
   const Answer answer = next_answer(client);
   EXPECT_EQ(answer.body.size(), 1'048'576u);
   EXPECT_EQ(answer.body.back(), 'p');
+}
+
+TEST_F(HttpServer, HoldsNothingOfABodyThatTheHandlerDoesNotWant) {
+  const std::string sized = "GET /drop HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n";
+  const std::string chunked =
+      "GET /drop HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n";
+  for (const std::string& head : {sized, chunked}) {
+    Client& client = connect();
+    client.send(head + std::string(1'048'575, 'x'));
+    run_until([&] { return client.unsent_bytes() == 0; });
+    run_ticks();
+    EXPECT_THAT(metrics_.render(), HasSubstr("mana_sync_bodies_bytes 0\n"));
+    client.send(head == sized ? "x" : "\r\n0\r\n\r\n");
+    EXPECT_EQ(next_answer(client).body, "");
+    EXPECT_EQ(exchange(client, kGet).status, 200) << "what followed it was read as the next";
+    EXPECT_EQ(
+        exchange(client, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").body,
+        "hi");
+  }
+}
+
+TEST_F(HttpServer, HoldsNothingOfThePreflightsBody) {
+  Client& client = connect();
+  client.send("OPTIONS /echo HTTP/1.1\r\nHost: a\r\nOrigin: " + kOrigin +
+              "\r\nAccess-Control-Request-Method: POST\r\nContent-Length: 9\r\n\r\n12345678");
+  run_ticks();
+  EXPECT_THAT(metrics_.render(), HasSubstr("mana_sync_bodies_bytes 0\n"));
+  client.send("9");
+  EXPECT_EQ(next_answer(client).status, 204);
 }
 
 TEST_F(HttpServer, SendsContinueOnlyAfterTheHeadWasTaken) {  // PROTOCOL 2.12
