@@ -16,11 +16,25 @@
 namespace mana_sync::sync {
 namespace {
 
-std::vector<std::string> tables_of(std::span<const ChangeRow> rows) {
+size_t bytes_of(const std::vector<std::string>& tables) {
+  size_t bytes = 0;
+  for (const std::string& table : tables) bytes += table.size();
+  return bytes;
+}
+
+// nullopt: more than can be told. No more of them are held, and sorted, than that.
+std::optional<std::vector<std::string>> tables_of(std::span<const ChangeRow> rows) {
   std::vector<std::string> tables;
+  size_t unsorted_bytes = 0;
   for (const ChangeRow& row : rows) {
     // Most pushes are of one table.
-    if (tables.empty() || tables.back() != row.table) tables.emplace_back(row.table);
+    if (!tables.empty() && tables.back() == row.table) continue;
+    tables.emplace_back(row.table);
+    unsorted_bytes += row.table.size();
+    if (unsorted_bytes <= limits::kNoticeBytesMax) continue;
+    sort_unique(tables);
+    if (bytes_of(tables) > limits::kNoticeBytesMax) return std::nullopt;
+    unsorted_bytes = 0;
   }
   sort_unique(tables);
   return tables;
@@ -36,9 +50,7 @@ std::vector<std::string> united(const std::vector<std::string>& a,
 }  // namespace
 
 std::shared_ptr<const Notice> Notice::of(std::string app_id, std::vector<std::string> tables) {
-  size_t bytes = app_id.size();
-  for (const std::string& table : tables) bytes += table.size();
-  if (bytes > limits::kNoticeBytesMax) return nullptr;
+  if (app_id.size() + bytes_of(tables) > limits::kNoticeBytesMax) return nullptr;
   auto notice = std::make_shared<Notice>();
   std::string& message = notice->message;
   message = "{\"type\":\"sync-available\",\"appId\":";
@@ -71,8 +83,12 @@ class Hub::News {
   [[nodiscard]] const std::string& app_id() const { return app_id_; }
   // REQUIRES: no notice was asked for yet.
   void add(const Published& part) {
-    std::vector<std::string>& tables = by_client_[part.client_id];
-    tables.insert(tables.end(), part.tables.begin(), part.tables.end());
+    Written& written = by_client_[part.client_id];
+    if (part.tables) {
+      written.tables.insert(written.tables.end(), part.tables->begin(), part.tables->end());
+    } else if (!std::exchange(written.is_too_much, true)) {
+      ++clients_of_too_much_;
+    }
   }
   // Whether there is anything for one who does not hear of that client's (empty: hears of all).
   [[nodiscard]] bool concerns(const std::string& client_id) const {
@@ -80,45 +96,60 @@ class Hub::News {
   }
   // What it is told; nullptr: it is too long. The same for all who are told the same.
   [[nodiscard]] const std::shared_ptr<const Notice>& notice(const std::string& client_id) {
+    const Written* const own = is_left_out(client_id) ? &by_client_.at(client_id) : nullptr;
+    if (clients_of_too_much_ > (own != nullptr && own->is_too_much ? 1u : 0u)) return too_long_;
     if (writers_.empty()) count_writers();
-    const bool misses_some = is_left_out(client_id) && has_a_table_alone(client_id);
+    const bool misses_some = own != nullptr && own->has_a_table_alone;
     std::optional<std::shared_ptr<const Notice>>& made =
         notices_[misses_some ? client_id : std::string()];
-    if (!made) made = make_notice(misses_some ? &by_client_.at(client_id) : nullptr);
+    if (!made) made = make_notice(misses_some ? &own->tables : nullptr);
     return *made;
   }
 
  private:
+  // By one client.
+  struct Written {
+    std::vector<std::string> tables;
+    bool is_too_much = false;  // and more of them than can be told
+    bool has_a_table_alone = false;
+  };
+
   [[nodiscard]] bool is_left_out(const std::string& client_id) const {
     return !client_id.empty() && by_client_.contains(client_id);
   }
   void count_writers() {
-    for (auto& [client_id, tables] : by_client_) {
-      sort_unique(tables);
-      for (const std::string& table : tables) ++writers_[table];
+    for (auto& [client_id, written] : by_client_) {
+      sort_unique(written.tables);
+      for (const std::string& table : written.tables) ++writers_[table];
     }
-  }
-  [[nodiscard]] bool has_a_table_alone(const std::string& client_id) const {
-    return std::ranges::any_of(by_client_.at(client_id), [this](const std::string& table) {
-      return writers_.at(table) == 1;
-    });
+    for (auto& [client_id, written] : by_client_) {
+      written.has_a_table_alone = std::ranges::any_of(
+          written.tables, [this](const std::string& table) { return writers_.at(table) == 1; });
+    }
   }
   // Of all tables but those that `alone` (sorted; nullptr: nobody) has and nobody else.
   [[nodiscard]] std::shared_ptr<const Notice> make_notice(
       const std::vector<std::string>* alone) const {
     std::vector<std::string> tables;
+    size_t bytes = 0;
     for (const auto& [table, clients] : writers_) {
       const bool is_missed =
           alone != nullptr && clients == 1 && std::ranges::binary_search(*alone, table);
-      if (!is_missed) tables.push_back(table);
+      if (is_missed) continue;
+      // Each who is told something else asks for this: none of them looks at all there is.
+      bytes += table.size();
+      if (bytes > limits::kNoticeBytesMax) return nullptr;
+      tables.push_back(table);
     }
     std::ranges::sort(tables);
     return Notice::of(app_id_, std::move(tables));
   }
 
   const std::string app_id_;
-  absl::flat_hash_map<std::string, std::vector<std::string>> by_client_;  // tables
+  absl::flat_hash_map<std::string, Written> by_client_;
   absl::flat_hash_map<std::string, size_t> writers_;  // of each table, how many clients
+  size_t clients_of_too_much_ = 0;
+  const std::shared_ptr<const Notice> too_long_;
   // By who is left out, where that makes a difference.
   absl::node_hash_map<std::string, std::optional<std::shared_ptr<const Notice>>> notices_;
 };

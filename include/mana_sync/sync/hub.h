@@ -79,7 +79,7 @@ class Hub {
   struct Published {
     StreamName stream;
     std::string client_id;
-    std::vector<std::string> tables;  // sorted, unique
+    std::optional<std::vector<std::string>> tables;  // sorted, unique; nullopt: too many to tell
   };
   class News;
   class Merger;

@@ -151,6 +151,40 @@ TEST_F(HubTest, OnesOwnTablesAreLeftOutOnlyWhereNobodyElseWroteThem) {  // PROTO
   EXPECT_THAT(messages(c), ElementsAre(message("todo", R"("x","y","z")")));
 }
 
+// So that nobody's table names are sorted, or looked at for each who is told, beyond what can be
+// told.
+TEST_F(HubTest, WhoeverNamesMoreThanCanBeToldHearsOfOthersAllTheSame) {
+  Listener loud;
+  Listener quiet;
+  Listener nameless;
+  listen(loud, "todo", "loud");
+  listen(quiet, "todo", "quiet");
+  listen(nameless);
+  std::vector<std::string> many;
+  for (size_t i = 0; i < limits::kNoticeBytesMax; ++i) many.push_back(std::to_string(i));
+  publish(kTodo, "loud", {"mine"});
+  publish(kTodo, "loud", many);
+  hub_.drain();
+  EXPECT_EQ(loud.calls + loud.gaps, 0);
+  EXPECT_EQ(quiet.gaps + nameless.gaps, 2);
+  publish(kTodo, "loud", many);
+  publish(kTodo, "loud", {"mine"});
+  publish(kTodo, "quiet", {"theirs"});
+  hub_.drain();
+  EXPECT_THAT(messages(loud), ElementsAre(message("todo", R"("theirs")")));
+  EXPECT_EQ(quiet.gaps + nameless.gaps, 4);
+}
+
+TEST_F(HubTest, TablesThatComeAgainAndAgainCountOnce) {
+  Listener listener;
+  listen(listener);
+  std::vector<std::string> tables;
+  for (size_t i = 0; i < limits::kNoticeBytesMax; ++i) tables.push_back(i % 2 == 0 ? "x" : "y");
+  publish(kTodo, "a", tables);
+  hub_.drain();
+  EXPECT_THAT(messages(listener), ElementsAre(message("todo", R"("x","y")")));
+}
+
 TEST_F(HubTest, WhoeverLeavesTheOthersStay) {
   std::vector<Listener> listeners(4);
   for (Listener& listener : listeners) listen(listener);
