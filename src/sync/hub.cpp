@@ -40,6 +40,10 @@ std::optional<std::vector<std::string>> tables_of(std::span<const ChangeRow> row
   return tables;
 }
 
+constexpr const char* kGapsHelp =
+    "Times that a subscriber was told that it must pull everything: too many tables had changed, "
+    "or another server may have written";
+
 std::vector<std::string> united(const std::vector<std::string>& a,
                                 const std::vector<std::string>& b) {
   std::vector<std::string> all;
@@ -175,8 +179,9 @@ class Hub::Merger {
 Hub::Hub(Metrics& metrics)
     : notifications_(metrics.counter("mana_sync_notifications_total",
                                      "Times that a subscriber was told of changes")),
-      gaps_(metrics.counter("mana_sync_notification_gaps_total",
-                            "Times that a subscriber was told that it must pull everything")) {}
+      gaps_(metrics.counter("mana_sync_notification_gaps_total", kGapsHelp, "reason=\"writer\"")),
+      long_notices_(
+          metrics.counter("mana_sync_notification_gaps_total", kGapsHelp, "reason=\"tables\"")) {}
 
 Hub::~Hub() = default;
 
@@ -259,7 +264,7 @@ void Hub::notify(const std::string& user_id, std::vector<News>& apps) {
   for (const auto& [id, what] : due) {
     Subscription* const subscription = subscriptions_.find(id);
     if (subscription == nullptr) continue;
-    (what == Due::kGap ? gaps_ : notifications_).add();
+    (what == Due::kGap ? long_notices_ : notifications_).add();
     if (what == Due::kGap) {
       subscription->subscriber->on_gap();
     } else {

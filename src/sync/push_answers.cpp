@@ -81,8 +81,8 @@ void PushService::store_left_over(std::unique_ptr<WaitingPush> push, Answered an
   for (const Correction& correction : answered.left_over) {
     for (const CorrectedCell& cell : correction.cells) corrections->bytes += 2 * cell.value.size();
   }
-  if (!has_room(push->stream, corrections->bytes)) {
-    refused_.add();
+  if (const auto bound = find_bound(push->stream, corrections->bytes)) {
+    count(*bound);
     return refuse(std::move(push), ErrorCode::kUnavailable, kTooBusy);
   }
   corrections->stream = std::move(push->stream);

@@ -1,5 +1,7 @@
 #include "push_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "broken_rule.h"
@@ -56,6 +58,20 @@ size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
   return bytes;
 }
 
+std::array<Counter*, kPushBoundCount> refused_counters(Metrics& metrics) {
+  constexpr const char* kHelp =
+      "Pushes that met a bound: too many wait, of their stream or of all, or too much, they waited "
+      "too long, or the lease on time ran out";
+  // In the order of PushBound.
+  constexpr std::array kBounds{"stream", "all", "bytes", "time", "lease"};
+  std::array<Counter*, kPushBoundCount> counters;
+  for (size_t i = 0; i < kBounds.size(); ++i) {
+    counters[i] = &metrics.counter("mana_sync_pushes_refused_total", kHelp,
+                                   fmt::format("bound=\"{}\"", kBounds[i]));
+  }
+  return counters;
+}
+
 }  // namespace
 
 PushService::PushService(const MergeOptions& options, const Clock& clock, StorePort& store,
@@ -82,9 +98,7 @@ PushService::PushService(const MergeOptions& options, const Clock& clock, StoreP
                                    "Winners that were sent to the clients of lost edits, a record "
                                    "each")),
       stored_changes_(metrics.counter("mana_sync_changes_stored_total", "Changes committed")),
-      refused_(metrics.counter("mana_sync_pushes_refused_total",
-                               "Pushes that met a bound: too many wait, they waited too long, or "
-                               "the lease on time ran out")),
+      refused_(refused_counters(metrics)),
       waiting_gauge_(metrics.gauge("mana_sync_waiting_pushes",
                                    "Pushes that wait for their stream or their commit")) {}
 
@@ -99,8 +113,8 @@ void PushService::push(PushRequest request, AnswerCallback done) {
     return pulls_.pull(delta_for(std::move(request.stream), *changeset), std::move(done));
   }
   const size_t bytes = bytes_of(*changeset, body_bytes);
-  if (!has_room(request.stream, bytes)) {
-    refused_.add();
+  if (const auto bound = find_bound(request.stream, bytes)) {
+    count(*bound);
     return done(fail(ErrorCode::kUnavailable, std::string(kTooBusy)));
   }
   auto push = std::make_unique<WaitingPush>();
@@ -121,12 +135,15 @@ void PushService::enqueue(std::unique_ptr<WaitingPush> push) {
   schedule(stream);
 }
 
-bool PushService::has_room(const StreamName& name, size_t bytes) {
+std::optional<PushBound> PushService::find_bound(const StreamName& name, size_t bytes) {
   const Stream* stream = cache_.find(name);
-  if (stream != nullptr && stream->queue.size() >= limits::kStreamQueuePushesMax) return false;
-  if (waiting_ >= limits::kWaitingPushesMax) return false;
+  if (stream != nullptr && stream->queue.size() >= limits::kStreamQueuePushesMax) {
+    return PushBound::kStream;
+  }
+  if (waiting_ >= limits::kWaitingPushesMax) return PushBound::kAll;
   // A single push always fits.
-  return waiting_ == 0 || waiting_bytes_ + bytes <= limits::kWaitingPushBytesMax;
+  const bool fits = waiting_ == 0 || waiting_bytes_ + bytes <= limits::kWaitingPushBytesMax;
+  return fits ? std::nullopt : std::optional(PushBound::kBytes);
 }
 
 void PushService::schedule(Stream& stream) {
@@ -185,7 +202,7 @@ void PushService::start_unit(Stream& stream) {
   while (!stream.queue.empty()) {
     WaitingPush& push = *stream.queue.front();
     if (clock_.steady_ns() >= push.deadline_ns) {
-      refused_.add();
+      count(PushBound::kTime);
       refuse(take_first(stream), ErrorCode::kUnavailable, kTooBusy);
       continue;
     }
@@ -199,7 +216,7 @@ void PushService::start_unit(Stream& stream) {
       }
     }
     if (!stamps_.reserve(push.changes())) {
-      refused_.add();
+      count(PushBound::kLease);
       refuse(take_first(stream), ErrorCode::kUnavailable, "the lease on time has run out");
       continue;
     }

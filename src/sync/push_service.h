@@ -2,7 +2,11 @@
 // that wait are merged in order and handed to the store as one unit (ARCHITECTURE §4).
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +18,16 @@
 #include "waiting_push.h"
 
 namespace mana_sync::sync {
+
+// What a push that is refused has met, for the metric.
+enum class PushBound : uint8_t {
+  kStream,  // limits::kStreamQueuePushesMax
+  kAll,     // limits::kWaitingPushesMax
+  kBytes,   // limits::kWaitingPushBytesMax
+  kTime,    // limits::kRequestDeadlineMs
+  kLease,   // the lease on time has run out (ARCHITECTURE §5)
+};
+inline constexpr size_t kPushBoundCount = 5;
 
 // One thread.
 class PushService {
@@ -63,8 +77,9 @@ class PushService {
   void refuse_all_of(UnitInFlight& unit, std::string_view why);
   void refuse_all(Stream& stream, const Error& why);
   [[nodiscard]] std::unique_ptr<WaitingPush> take_first(Stream& stream);
-  // Whether one more push of the stream, of `bytes`, may wait.
-  [[nodiscard]] bool has_room(const StreamName& name, size_t bytes);
+  void count(PushBound bound) { refused_[static_cast<size_t>(bound)]->add(); }
+  // What one more push of the stream, of `bytes`, would meet if it waited; nullopt: it may.
+  [[nodiscard]] std::optional<PushBound> find_bound(const StreamName& name, size_t bytes);
   // A push of `bytes` counts no longer against the bounds: it is answered.
   void release(size_t bytes);
   void become_idle(Stream& stream);
@@ -91,7 +106,7 @@ class PushService {
   Counter& conflicts_;
   Counter& corrections_;
   Counter& stored_changes_;
-  Counter& refused_;
+  std::array<Counter*, kPushBoundCount> refused_;  // by bound
   Gauge& waiting_gauge_;
 };
 

@@ -96,6 +96,7 @@ class Hub {
   bool has_gap_ = false;
   Counter& notifications_;
   Counter& gaps_;
+  Counter& long_notices_;
 };
 
 }  // namespace mana_sync::sync

@@ -13,6 +13,7 @@ namespace mana_sync::sync {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -116,6 +117,8 @@ TEST_F(HubTest, WhatOneWaitsForIsBounded_AndPastTheBoundItIsToldToPullAll) {  //
     hub_.drain();
     ASSERT_LT(i, 1'000);
   }
+  EXPECT_THAT(metrics_.render(),
+              HasSubstr("\nmana_sync_notification_gaps_total{reason=\"tables\"} 4\n"));
   // It goes on from there.
   publish(kTodo, "a", {"x"});
   hub_.drain();

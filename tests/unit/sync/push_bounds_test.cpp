@@ -23,7 +23,7 @@ TEST_F(PushBoundsTest, AStreamsQueueIsBounded) {
   }
   const auto refused = world_.push("a", {edit_of("r", "1")});
   EXPECT_EQ(refused->error, ErrorCode::kUnavailable);
-  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total"), 1);
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"stream\"}"), 1);
   world_.settle();
   for (const auto& answer : answers) EXPECT_TRUE(answer->ok());
   EXPECT_TRUE(world_.push_and_settle("a", {edit_of("r", "2")}).ok());
@@ -41,6 +41,7 @@ TEST_F(PushBoundsTest, WaitingPushesAreBounded_AndARefusedOneLeavesNoStreamBehin
     EXPECT_EQ(world_.push("a", {edit_of("r", "1")})->error, ErrorCode::kUnavailable);
   }
   EXPECT_EQ(world_.metric("mana_sync_cache_streams"), streams);
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"all\"}"), 10);
   world_.settle();
   EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
 }
@@ -55,6 +56,7 @@ TEST_F(PushBoundsTest, TheBytesOfWaitingPushesAreBounded) {
   } while (!last->came && taken < 100);
   EXPECT_EQ(last->error, ErrorCode::kUnavailable);
   EXPECT_EQ(taken, limits::kWaitingPushBytesMax / (16 * limits::kMiB) - 1);
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"bytes\"}"), 1);
   world_.settle();
   EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
 }
@@ -83,6 +85,7 @@ TEST_F(PushBoundsTest, APushThatWaitedTooLongIsRefused) {  // PROTOCOL 9.5
   world_.settle();
   EXPECT_TRUE(in_flight->ok());
   EXPECT_EQ(waiting->error, ErrorCode::kUnavailable);
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"time\"}"), 1);
   EXPECT_TRUE(fresh->ok());
   EXPECT_EQ(world_.rows().size(), 3u);
 }
@@ -93,6 +96,7 @@ TEST_F(PushBoundsTest, WithoutALeasePushesAreRefused) {  // ARCHITECTURE §5
   world.clock.set_wall_us(kBeginMs * 2'000);
   const auto refused = world.push_and_settle("a", {edit_of("r", "2", 0), edit_of("q", "2", 0)});
   EXPECT_EQ(refused.error, ErrorCode::kUnavailable);
+  EXPECT_EQ(world.metric("mana_sync_pushes_refused_total{bound=\"lease\"}"), 1);
   EXPECT_EQ(world.rows().size(), 1u);
   world.engine.grant(0, kBeginMs * 3'000);
   EXPECT_TRUE(world.push_and_settle("a", {edit_of("r", "2", 0)}).ok());
