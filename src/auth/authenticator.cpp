@@ -25,6 +25,10 @@ bool is_bearer(std::string_view scheme) {
   return true;
 }
 
+constexpr const char* kWaitsRefusedHelp =
+    "Tokens whose key is not known and was not waited for: others wait already, too many of them, "
+    "or keys were fetched not long ago.";
+
 AuthResult unknown_key() {
   return fail(ErrorCode::kUnauthorized, "token's key is not known");
 }
@@ -52,7 +56,15 @@ struct Authenticator::Impl {
         remembered_total(metrics.counter("mana_sync_tokens_remembered_total",
                                          "Tokens accepted because they were verified before.")),
         refused_total(metrics.counter("mana_sync_tokens_refused_total", "Tokens refused.")),
-        held(metrics.gauge("mana_sync_tokens_held", "Verified tokens that are remembered.")) {}
+        held(metrics.gauge("mana_sync_tokens_held", "Verified tokens that are remembered.")),
+        forgotten_total(metrics.counter("mana_sync_tokens_forgotten_total",
+                                        "Verified tokens forgotten to make room for others.")),
+        waiting(metrics.gauge("mana_sync_tokens_waiting",
+                              "Tokens whose key is not known, and is being fetched.")),
+        full_total(metrics.counter("mana_sync_key_waits_refused_total", kWaitsRefusedHelp,
+                                   "bound=\"all\"")),
+        too_soon_total(metrics.counter("mana_sync_key_waits_refused_total", kWaitsRefusedHelp,
+                                       "bound=\"time\"")) {}
 
   // The answer for a remembered token; nullopt if it is not remembered. Allocates nothing unless
   // the token's time is over.
@@ -82,6 +94,10 @@ struct Authenticator::Impl {
   Counter& remembered_total;
   Counter& refused_total;
   Gauge& held;
+  Counter& forgotten_total;
+  Gauge& waiting;
+  Counter& full_total;
+  Counter& too_soon_total;
 
   const uint64_t seed = random_seed();
   std::shared_ptr<const KeySet> keys;  // null until the first fetch succeeded
@@ -114,7 +130,8 @@ AuthResult Authenticator::Impl::verify(Hash128 hash, std::string_view token,
   verified_total.add();
   auto identity = std::make_shared<const Identity>(
       Identity{std::move(claims->subject), claims->times, parsed.kid, key});
-  verified.insert(hash, {std::string(token), identity});
+  const size_t forgotten = verified.insert(hash, {std::string(token), identity});
+  forgotten_total.add(static_cast<int64_t>(forgotten));
   held.set(static_cast<int64_t>(verified.size()));
   return identity;
 }
@@ -132,9 +149,11 @@ std::optional<AuthResult> Authenticator::Impl::decide(std::string_view token) {
 
 void Authenticator::Impl::wait_for_key(std::string_view token, AuthCallback done) {
   if (waiters.size() >= limits::kKeyWaitersMax) {
+    full_total.add();
     return answer(done, fail(ErrorCode::kUnavailable, "too many requests wait for a key"));
   }
   waiters.push_back({std::string(token), std::move(done)});
+  waiting.set(static_cast<int64_t>(waiters.size()));
   begin_fetch();
 }
 
@@ -147,6 +166,7 @@ void Authenticator::Impl::begin_fetch() {
 
 void Authenticator::Impl::answer_waiters() {
   fetching = false;
+  waiting.set(0);
   // A `done` may come back with another token, which then waits for another fetch.
   for (Waiter& waiter : std::exchange(waiters, {})) {
     answer(waiter.done, decide(waiter.token).value_or(unknown_key()));
@@ -172,6 +192,7 @@ std::optional<AuthResult> Authenticator::authenticate_now(std::string_view token
   std::optional<AuthResult> result = impl_->decide(token);
   if (!result) {
     if (impl_->fetching || impl_->fetch_is_due()) return std::nullopt;
+    impl_->too_soon_total.add();
     result = unknown_key();
   }
   impl_->count_refusal(*result);

@@ -11,12 +11,16 @@ const VerifiedToken* VerifiedTokens::find(Hash128 hash, std::string_view token) 
   return &found->second->verified;
 }
 
-void VerifiedTokens::insert(Hash128 hash, VerifiedToken verified) {
+size_t VerifiedTokens::insert(Hash128 hash, VerifiedToken verified) {
   if (const auto found = by_hash_.find(hash); found != by_hash_.end()) erase(found->second);
   bytes_ += verified.token.size();
   entries_.push_front({hash, std::move(verified)});
   by_hash_[hash] = entries_.begin();
-  while (entries_.size() > count_max_ || bytes_ > bytes_max_) erase(std::prev(entries_.end()));
+  size_t forgotten = 0;
+  for (; entries_.size() > count_max_ || bytes_ > bytes_max_; ++forgotten) {
+    erase(std::prev(entries_.end()));
+  }
+  return forgotten;
 }
 
 void VerifiedTokens::keep_only(const KeySet& keys) {

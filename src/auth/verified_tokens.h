@@ -34,8 +34,8 @@ class VerifiedTokens {
   // compared by libsodium, in constant time; nothing else that is compared here is a secret.
   [[nodiscard]] const VerifiedToken* find(Hash128 hash, std::string_view token);
 
-  // In place of what had that hash.
-  void insert(Hash128 hash, VerifiedToken verified);
+  // In place of what had that hash. Returns how many others are forgotten for it.
+  size_t insert(Hash128 hash, VerifiedToken verified);
 
   // Forgets the tokens whose key is not in `keys`, or is another one there under the same kid.
   void keep_only(const KeySet& keys);

@@ -144,6 +144,7 @@ TEST_F(AuthenticatorTest, FetchesAtMostOnceInTenSeconds) {  // PROTOCOL 1.4
   clock_.advance_us(9'999'000);
   EXPECT_EQ(outcome(unknown), "401");
   EXPECT_EQ(fetches_, 1);
+  EXPECT_EQ(metric("mana_sync_key_waits_refused_total{bound=\"time\"}"), 101);
   clock_.advance_us(1'000);
   EXPECT_EQ(outcome(unknown), "waits");
   EXPECT_EQ(fetches_, 2);
@@ -185,7 +186,10 @@ TEST_F(AuthenticatorTest, WaitersAreBounded) {
   for (size_t i = 0; i < limits::kKeyWaitersMax; ++i) waiting.push_back(ask(unknown));
   EXPECT_EQ(outcome(unknown), "503");
   EXPECT_EQ(text_of(*waiting.back()), "waits");
+  EXPECT_EQ(metric("mana_sync_tokens_waiting"), limits::kKeyWaitersMax);
+  EXPECT_EQ(metric("mana_sync_key_waits_refused_total{bound=\"all\"}"), 1);
   give_keys({next_key_});
+  EXPECT_EQ(metric("mana_sync_tokens_waiting"), 0);
   for (const auto& answer : waiting) EXPECT_EQ(text_of(*answer), "accepted u");
 }
 
@@ -255,6 +259,22 @@ TEST_F(AuthenticatorTest, RefusedTokensAreCountedAndNotRemembered) {
   EXPECT_EQ(metric("mana_sync_tokens_refused_total"), 2);
   EXPECT_EQ(metric("mana_sync_tokens_remembered_total"), 0);
   EXPECT_EQ(metric("mana_sync_tokens_held"), 0);
+}
+
+TEST_F(AuthenticatorTest, RememberedTokensAreBounded_AndForgottenOnesCountedAndVerifiedAgain) {
+  give_keys({key_});
+  const auto token_of = [&](size_t number) {
+    const std::string padding(limits::kTokenBytesMax / 2, 'x');
+    return key_.sign(fmt::format(R"({{"sub":"u","number":{},"x":"{}"}})", number, padding));
+  };
+  const size_t bytes = token_of(0).size();
+  const size_t held_max = limits::kVerifiedTokenBytesMax / bytes;
+  for (size_t i = 0; i < held_max + 10; ++i) ask(token_of(1'000'000 + i));
+  EXPECT_LE(metric("mana_sync_tokens_held"), held_max);
+  EXPECT_GE(metric("mana_sync_tokens_forgotten_total"), 10);
+  const int64_t verified = metric("mana_sync_tokens_verified_total");
+  EXPECT_EQ(outcome(token_of(1'000'000)), "accepted u");
+  EXPECT_EQ(metric("mana_sync_tokens_verified_total"), verified + 1);
 }
 
 TEST_F(AuthenticatorTest, TokensOfAKeyThatLeftAreHeldNoMore) {  // PROTOCOL 1.5

@@ -42,7 +42,7 @@ TEST(VerifiedTokens, ForgetsTheLeastRecentlyUsedPastItsCount) {
   tokens.insert({1, 0}, token_of("a"));
   tokens.insert({2, 0}, token_of("b"));
   EXPECT_NE(tokens.find({1, 0}, "a"), nullptr);
-  tokens.insert({3, 0}, token_of("c"));
+  EXPECT_EQ(tokens.insert({3, 0}, token_of("c")), 1u);
   EXPECT_EQ(tokens.size(), 2u);
   EXPECT_NE(tokens.find({1, 0}, "a"), nullptr);
   EXPECT_EQ(tokens.find({2, 0}, "b"), nullptr);
@@ -52,8 +52,8 @@ TEST(VerifiedTokens, ForgetsTheLeastRecentlyUsedPastItsCount) {
 TEST(VerifiedTokens, ForgetsTheLeastRecentlyUsedPastItsBytes) {
   VerifiedTokens tokens(100, 10);
   tokens.insert({1, 0}, token_of("aaaa"));
-  tokens.insert({2, 0}, token_of("bbbb"));
-  tokens.insert({3, 0}, token_of("cccc"));
+  EXPECT_EQ(tokens.insert({2, 0}, token_of("bbbb")), 0u);
+  EXPECT_EQ(tokens.insert({3, 0}, token_of("cccc")), 1u);
   EXPECT_EQ(tokens.find({1, 0}, "aaaa"), nullptr);
   EXPECT_EQ(tokens.size(), 2u);
   tokens.insert({3, 0}, token_of("dddddd"));  // in place of cccc
