@@ -19,17 +19,24 @@ struct BoundMetrics {
         connections_refused(
             metrics.counter("mana_sync_connections_refused_total", kRefusedHelp, "bound=\"all\"")),
         address_connections_refused(metrics.counter("mana_sync_connections_refused_total",
-                                                    kRefusedHelp, "bound=\"address\"")) {}
+                                                    kRefusedHelp, "bound=\"address\"")),
+        stalled_cut(metrics.counter("mana_sync_http_cut_total", kCutHelp, "bound=\"stall\"")),
+        lingering_cut(metrics.counter("mana_sync_http_cut_total", kCutHelp, "bound=\"linger\"")) {}
 
   Gauge& requests;
   Gauge& bodies_bytes;
   Counter& bodies_refused;
   Counter& connections_refused;
   Counter& address_connections_refused;
+  Counter& stalled_cut;
+  Counter& lingering_cut;
 
  private:
   static constexpr const char* kRefusedHelp =
       "Connections refused since there were too many, of all clients or of one address.";
+  static constexpr const char* kCutHelp =
+      "Connections cut off since their client took nothing of an answer for too long, or sent on "
+      "and on behind its last one.";
 };
 
 }  // namespace mana_sync::http

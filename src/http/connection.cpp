@@ -59,7 +59,7 @@ void Connection::on_receive(std::string_view bytes) {
   if (state_ == State::kLingering) {
     activity_ns_ = context_.loop.now_ns();
     lingered_bytes_ += bytes.size();
-    if (lingered_bytes_ > limits::kLingerBytesMax) abort();
+    if (lingered_bytes_ > limits::kLingerBytesMax) cut(context_.bounds.lingering_cut);
     return;
   }
   if (input_.empty()) bytes.remove_prefix(consume(bytes));
@@ -304,16 +304,20 @@ void Connection::on_timer() {
 }
 
 void Connection::on_deadline() {
-  const bool sends = socket_->pending_bytes() > 0;
   if (shutting_down_ && awaits_request()) return close_socket();
+  if (state_ == State::kBody) return refuse(kBodyTimeout);
+  if (socket_->pending_bytes() > 0) return cut(context_.bounds.stalled_cut);
   switch (state_) {
     case State::kHead:
-      return sends ? abort() : refuse(kHeadTimeout);
-    case State::kBody:
-      return refuse(kBodyTimeout);
-    case State::kIdle:
+      return refuse(kHeadTimeout);
     case State::kLingering:
-      return sends ? abort() : close_socket();
+      if (context_.loop.now_ns() < activity_ns_ + limits::kLingerTimeoutMs * kNsPerMs) {
+        context_.bounds.lingering_cut.add();  // it still sends
+      }
+      return close_socket();
+    case State::kIdle:
+      return close_socket();
+    case State::kBody:
     case State::kBusy:
     case State::kStreaming:
     case State::kUpgrading:

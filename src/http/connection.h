@@ -140,6 +140,8 @@ class Connection final : public net::SocketEvents {
   void hand_over();
   void begin_linger();
   void close_socket();
+  // Cuts it off: it has met a bound, which counts it.
+  void cut(Counter& bound);
   void settle();
 
   // Time.

@@ -130,6 +130,11 @@ void Connection::close_socket() {
   socket_->close();
 }
 
+void Connection::cut(Counter& bound) {
+  bound.add();
+  abort();
+}
+
 // --- Streamed answers ---
 
 void Connection::begin_stream(uint64_t request_number, Response response, StreamEvents& events) {

@@ -121,6 +121,10 @@ class HttpTest : public testing::Test {
     return next_answer(client, to_head);
   }
   [[nodiscard]] int64_t refused(std::string_view reason) const;
+  // Whether that line, without its end, stands in the registry's text.
+  [[nodiscard]] bool has_metric(const std::string& line) const {
+    return metrics_.render().find(line + "\n") != std::string::npos;
+  }
 
   ManualClock clock_;
   Metrics metrics_;

@@ -107,6 +107,7 @@ TEST_F(HttpLifecycle, ClientThatTakesNoAnswerIsAborted) {
   EXPECT_EQ(server_->connection_count(), 1u);
   let_pass_ms(2);
   run_until([&] { return server_->drained(); });
+  EXPECT_TRUE(has_metric("mana_sync_http_cut_total{bound=\"stall\"} 1"));
 }
 
 TEST_F(HttpLifecycle, SlowReaderOfALastAnswerGetsAllOfIt) {

@@ -79,6 +79,7 @@ TEST_F(HttpRefusal, LingeringEndsWithTime) {
   EXPECT_EQ(server_->connection_count(), 1u) << "the client may still be sending";
   let_pass_ms(limits::kLingerTimeoutMs + 1);
   run_until([&] { return server_->drained(); });
+  EXPECT_TRUE(has_metric("mana_sync_http_cut_total{bound=\"linger\"} 0")) << "as it should be";
 }
 
 TEST_F(HttpRefusal, LingeringEndsWhileTheClientDripsBytes) {
@@ -89,6 +90,19 @@ TEST_F(HttpRefusal, LingeringEndsWhileTheClientDripsBytes) {
     let_pass_ms(4'000);
   }
   run_until([&] { return server_->drained(); });
+  EXPECT_TRUE(has_metric("mana_sync_http_cut_total{bound=\"linger\"} 1"));
+}
+
+TEST_F(HttpRefusal, LingeringEndsWhereTheClientSendsWithoutEnd) {
+  Client& client = connect();
+  EXPECT_EQ(exchange(client, "nonsense\r\n\r\n").status, 400);
+  const std::string more(limits::kMiB, 'x');
+  for (size_t bytes = 0; bytes <= limits::kLingerBytesMax; bytes += more.size()) {
+    client.send(more);
+    run_until([&] { return client.unsent_bytes() == 0 || server_->drained(); });
+  }
+  run_until([&] { return server_->drained(); });
+  EXPECT_TRUE(has_metric("mana_sync_http_cut_total{bound=\"linger\"} 1"));
 }
 
 TEST_F(HttpRefusal, LingeringEndsWhenTheClientCloses) {
