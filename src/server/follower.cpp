@@ -68,6 +68,9 @@ FollowerContext::FollowerContext(net::Loop& loop_in, sync::Engine& engine_in,
       open(loop.metrics().gauge("mana_sync_followers", "Open streams of server-sent events")),
       output(loop.metrics().gauge("mana_sync_followers_output_bytes",
                                   "Bytes of events that clients have not taken")),
+      held_back(loop.metrics().counter(
+          "mana_sync_followers_held_back_total",
+          "Times that a stream of events waited since the clients of all had not taken too much")),
       output_bytes_max(output_bytes_max_in) {
   static constexpr std::array<const char*, kEndCount> kEndNames = {"client", "expired",
                                                                    "sent_away"};
@@ -79,6 +82,12 @@ FollowerContext::FollowerContext(net::Loop& loop_in, sync::Engine& engine_in,
 }
 
 FollowerContext::~FollowerContext() = default;
+
+bool FollowerContext::admits_page() {
+  if (output_bytes <= output_bytes_max) return true;
+  held_back.add();
+  return false;
+}
 
 void FollowerContext::remove(SlotId id, End end) {
   ended[static_cast<size_t>(end)]->add();
@@ -142,7 +151,7 @@ void Follower::read() {
     state_ = State::kFull;
     return;
   }
-  if (!context_.has_room()) return retry_later();
+  if (!context_.admits_page()) return retry_later();
   state_ = State::kReading;
   has_news_ = false;
   context_.engine.read_page(next_, [&context = context_, id = id_](Result<sync::ChangePage> page) {
@@ -152,7 +161,7 @@ void Follower::read() {
 
 void Follower::on_page(Result<sync::ChangePage> page) {
   // An EventSource that is refused once never comes back: it is kept, and the page is read again.
-  if (!page || !context_.has_room()) return retry_later();
+  if (!page || !context_.admits_page()) return retry_later();
   next_.since_us = page->synced_until_us;
   const bool has_more = page->has_more;
   const bool has_changes = !page->runs.empty();

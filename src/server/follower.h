@@ -28,12 +28,14 @@ struct FollowerContext {
   ~FollowerContext();
   // Destroys it.
   void remove(SlotId id, End end);
-  [[nodiscard]] bool has_room() const { return output_bytes <= output_bytes_max; }
+  // Whether another page may be sent; counts those that must wait.
+  [[nodiscard]] bool admits_page();
 
   net::Loop& loop;
   sync::Engine& engine;
   Gauge& open;
   Gauge& output;
+  Counter& held_back;
   std::array<Counter*, kEndCount> ended;
   SlotMap<Follower> followers;
   const size_t output_bytes_max;

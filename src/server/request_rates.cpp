@@ -19,7 +19,9 @@ RequestRates::RequestRates(const Clock& clock, Metrics& metrics, size_t per_seco
       users_(metrics.gauge("mana_sync_request_rate_users",
                            "Users whose recent requests count against their rate.")),
       refused_(metrics.counter("mana_sync_requests_over_rate_total",
-                               "Requests refused because their user had sent too many.")) {}
+                               "Requests refused because their user had sent too many.")),
+      forgotten_(metrics.counter("mana_sync_request_rates_forgotten_total",
+                                 "Users forgotten to make room for others, who begin anew.")) {}
 
 bool RequestRates::admits(std::string_view user_id) {
   if (interval_ns_ == 0) return true;
@@ -41,7 +43,7 @@ bool RequestRates::admits(std::string_view user_id) {
 void RequestRates::make_room(int64_t now_ns) {
   absl::erase_if(full_at_ns_, [now_ns](const auto& user) { return user.second <= now_ns; });
   const size_t kept_max = users_max_ - users_max_ / limits::kRequestRateFreedShare;
-  while (full_at_ns_.size() > kept_max) full_at_ns_.erase(full_at_ns_.begin());
+  for (; full_at_ns_.size() > kept_max; forgotten_.add()) full_at_ns_.erase(full_at_ns_.begin());
 }
 
 }  // namespace mana_sync::server

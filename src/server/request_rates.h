@@ -38,6 +38,7 @@ class RequestRates {
   absl::flat_hash_map<Hash128, int64_t> full_at_ns_;
   Gauge& users_;
   Counter& refused_;
+  Counter& forgotten_;
 };
 
 }  // namespace mana_sync::server

@@ -174,6 +174,7 @@ void SocketSession::expire() {
 void SocketSession::on_wake() {
   switch (state_) {
     case State::kUnauthenticated:
+      context_.never_authenticated.add();
       return connection_->close(ws::CloseCode::kPolicyViolation, "auth timeout");
     case State::kAuthenticated:
       return has_expired(identity_->times.expires_at_s, 0, context_.loop.clock())

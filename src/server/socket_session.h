@@ -28,6 +28,7 @@ struct SocketContext {
   auth::Authenticator& authenticator;
   Gauge& open;
   Gauge& unauthenticated;
+  Counter& never_authenticated;  // those closed since they showed no token in time
   absl::flat_hash_set<SocketSession*> sessions{};
   SocketMessageReader messages{};
 };

@@ -7,6 +7,14 @@
 #include "socket_session.h"
 
 namespace mana_sync::server {
+namespace {
+
+constexpr const char* kRefusedTotal = "mana_sync_websockets_refused_total";
+constexpr const char* kRefusedHelp =
+    "WebSockets refused because too many others had shown no token, or closed because they had "
+    "shown none in time";
+
+}  // namespace
 
 struct Sockets::Impl {
   Impl(net::Loop& loop, sync::Hub& hub, auth::Authenticator& authenticator, size_t max)
@@ -16,9 +24,10 @@ struct Sockets::Impl {
                 .authenticator = authenticator,
                 .open = loop.metrics().gauge("mana_sync_websockets", "Open WebSockets"),
                 .unauthenticated = loop.metrics().gauge("mana_sync_websockets_unauthenticated",
-                                                        "WebSockets that have not shown a token")},
-        refused(loop.metrics().counter("mana_sync_websockets_refused_total",
-                                       "WebSockets refused because too many had shown no token")),
+                                                        "WebSockets that have not shown a token"),
+                .never_authenticated =
+                    loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"time\"")},
+        refused(loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"all\"")),
         unauthenticated_max(static_cast<int64_t>(max)) {}
 
   ws::Shared shared;

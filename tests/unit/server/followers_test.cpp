@@ -120,6 +120,7 @@ TEST_F(FollowersTest, WhatAllTogetherHaveNotTakenIsBounded) {  // 6.2, 7.2
   http::Client& second = follow();
   run_ticks();
   EXPECT_TRUE(world_.store.reads.empty()) << "it waits";
+  EXPECT_TRUE(metric("mana_sync_followers_held_back_total 1\n"));
   first.close_with_reset();
   run_until([&] { return metric("mana_sync_followers_output_bytes 0\n") == 1; });
   let_pass_ms(limits::kFollowerRetryMs);

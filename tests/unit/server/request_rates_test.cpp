@@ -57,6 +57,7 @@ TEST_F(RequestRatesTest, HoldsABoundedNumberOfUsers) {
   const std::string text = metrics_.render();
   const std::string name = "\nmana_sync_request_rate_users ";
   EXPECT_LE(std::stoul(text.substr(text.find(name) + name.size())), kUsersMax);
+  EXPECT_FALSE(has_metric("mana_sync_request_rates_forgotten_total 0"));
 }
 
 TEST_F(RequestRatesTest, WhoseBucketIsFullIsForgottenFirst) {
@@ -65,6 +66,7 @@ TEST_F(RequestRatesTest, WhoseBucketIsFullIsForgottenFirst) {
   EXPECT_EQ(admitted("busy", 2 * kBurst), kBurst);
   EXPECT_TRUE(rates_.admits("one too many"));
   EXPECT_TRUE(has_metric("mana_sync_request_rate_users 2"));
+  EXPECT_TRUE(has_metric("mana_sync_request_rates_forgotten_total 0"));
   EXPECT_FALSE(rates_.admits("busy"));
 }
 

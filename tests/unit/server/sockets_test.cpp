@@ -94,6 +94,8 @@ TEST_F(SocketsTest, ThoseWithoutATokenAreBounded) {
   http::Client& first = open();
   open();
   EXPECT_EQ(upgrade(connect()), 503);
+  EXPECT_TRUE(has_metric("mana_sync_websockets_refused_total{bound=\"all\"} 1"));
+  EXPECT_TRUE(has_metric("mana_sync_websockets_unauthenticated 2"));
   auth(first, token_of(key_));
   expect(first, auth_ok_);
   open();
@@ -107,6 +109,7 @@ TEST_F(SocketsTest, WithoutATokenAfter10S_1008) {  // 6.3
   EXPECT_EQ(client.received(), "");
   let_pass_ms(1);
   expect(client, server_close(1008, "auth timeout"));
+  EXPECT_TRUE(has_metric("mana_sync_websockets_refused_total{bound=\"time\"} 1"));
 }
 
 // Each waits for a key: one client must not take all the places of those who wait.
