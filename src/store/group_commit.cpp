@@ -50,6 +50,8 @@ GroupCommit::GroupCommit(net::Loop& loop, const Lease& lease, const std::string&
           "", Measure::kNanoseconds)),
       commit_retries_total_(loop.metrics().counter("mana_sync_commit_retries_total",
                                                    "Batches whose units had to be sent again.")),
+      commits_expired_total_(loop.metrics().counter("mana_sync_commits_expired_total",
+                                                    "Units that were not committed in time.")),
       write_queue_units_(loop.metrics().gauge("mana_sync_write_queue_units",
                                               "Units that wait for a batch or for its answer.")) {
   for (int i = 0; i < connections; ++i) {
@@ -274,6 +276,7 @@ void GroupCommit::expire_units() {
     lane.queued_rows = 0;
     for (const Unit& unit : lane.queue) lane.queued_rows += unit.rows->rows.size();
   }
+  commits_expired_total_.add(static_cast<int64_t>(expired.size()));
   give_up(expired, "the database did not answer in time");
 }
 

@@ -103,6 +103,7 @@ class GroupCommit {
   Histogram& batch_rows_;
   Histogram& commit_duration_;
   Counter& commit_retries_total_;
+  Counter& commits_expired_total_;
   Gauge& write_queue_units_;
 };
 

@@ -17,6 +17,10 @@ namespace {
 // statement_timeout, or an operator who ended it: it would last as long again.
 constexpr std::string_view kQueryCanceled = "57014";
 
+constexpr const char* kRefusedTotal = "mana_sync_reads_refused_total";
+constexpr const char* kRefusedHelp =
+    "Reads refused since too many waited, or too long, or they would have brought too much.";
+
 }  // namespace
 
 ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
@@ -24,8 +28,12 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
     : loop_(loop),
       on_change_(std::move(on_change)),
       reads_total_(loop.metrics().counter("mana_sync_reads_total", "Reads sent to PostgreSQL.")),
-      reads_refused_total_(loop.metrics().counter(
-          "mana_sync_reads_refused_total", "Reads refused since too many waited, or too long.")),
+      reads_beyond_count_total_(
+          loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"all\"")),
+      reads_beyond_time_total_(
+          loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"time\"")),
+      reads_beyond_bytes_total_(
+          loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"bytes\"")),
       read_queue_reads_(loop.metrics().gauge("mana_sync_read_queue_reads",
                                              "Reads that wait to be sent to PostgreSQL.")) {
   for (int i = 0; i < connections; ++i) {
@@ -64,7 +72,7 @@ bool ReadQueue::is_up() const {
 
 void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Done done) {
   if (waiting_.size() >= limits::kReadsWaitingMax) {
-    reads_refused_total_.add();
+    reads_beyond_count_total_.add();
     return loop_.post([done = std::move(done)]() mutable {
       done(fail(ErrorCode::kUnavailable, "too many reads wait for the database"));
     });
@@ -126,6 +134,7 @@ void ReadQueue::on_answer(const std::shared_ptr<Read>& read, const Answer& answe
           break;
         }
         loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
+        if (answer.sqlstate == kQueryCanceled) reads_beyond_time_total_.add();
         std::exchange(read->done, nullptr)(
             answer.sqlstate == kQueryCanceled
                 ? fail(ErrorCode::kUnavailable, "the database did not answer in time")
@@ -182,7 +191,7 @@ void ReadQueue::expire_reads() {
   read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
   // Callbacks come last: they may hand in more.
   for (Done& done : expired) {
-    reads_refused_total_.add();
+    reads_beyond_time_total_.add();
     done(fail(ErrorCode::kUnavailable, "the database did not answer in time"));
   }
 }

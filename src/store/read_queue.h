@@ -44,6 +44,9 @@ class ReadQueue {
 
   // Reads of these streams wait until release(): a batch of theirs may still be stored unseen.
   void hold(const std::vector<sync::StreamName>& streams);
+  // A read was answered with more than may be: it is refused.
+  void count_too_large() { reads_beyond_bytes_total_.add(); }
+
   // Undoes one hold() of the same streams.
   void release(const std::vector<sync::StreamName>& streams);
 
@@ -77,7 +80,9 @@ class ReadQueue {
   net::TimerId expiry_timer_;
   net::TimerId retry_timer_;
   Counter& reads_total_;
-  Counter& reads_refused_total_;
+  Counter& reads_beyond_count_total_;
+  Counter& reads_beyond_time_total_;
+  Counter& reads_beyond_bytes_total_;
   Gauge& read_queue_reads_;
 };
 

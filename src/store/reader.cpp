@@ -168,6 +168,7 @@ void Reader::read_large_group(sync::PageQuery query, size_t rows_max, sync::Page
   if (rows_max < limits::kTiedRowsMax) {
     return read_rows(std::move(query), limits::kTiedRowsMax, std::move(done));
   }
+  queue_.count_too_large();
   done(fail(ErrorCode::kTooLarge,
             fmt::format("more than {} changes of one stamp", limits::kTiedRowsMax)));
 }
@@ -222,13 +223,14 @@ void Reader::lookup(sync::LookupQuery query, sync::LookupCallback done) {
   calls.push_back(cells_call(query));
   calls.push_back(inserts_call(query));
   queue_.read(query.stream, std::move(calls),
-              [cells = query.cells.size(), done = std::move(done)](auto results) mutable {
+              [this, cells = query.cells.size(), done = std::move(done)](auto results) mutable {
                 if (!results) return done(std::unexpected(std::move(results.error())));
                 sync::Lookup lookup;
                 lookup.cells.resize(cells);
                 const DecodedRows inserts = decode_rows((*results)[1]);
                 lookup.inserts = inserts.rows;
                 if (inserts.is_cut || !take_cells((*results)[0], lookup)) {
+                  queue_.count_too_large();
                   return done(fail(ErrorCode::kTooLarge,
                                    fmt::format("the stored values asked for exceed {} bytes",
                                                limits::kLookupBytesMax)));

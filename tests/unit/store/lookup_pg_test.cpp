@@ -233,6 +233,7 @@ TEST_F(LookupTest, MoreThanTheBytesBound_TooLarge) {
   EXPECT_EQ(lookup(cells).error, std::nullopt);
   cells.push_back(cells.front());
   EXPECT_EQ(lookup(cells).error, ErrorCode::kTooLarge);
+  EXPECT_EQ(process.metric("mana_sync_reads_refused_total{bound=\"bytes\"}"), 1);
 }
 
 }  // namespace

@@ -121,6 +121,7 @@ TEST_F(OutageTest, UnsentUnitPastItsDeadline_FailedAndStoredNever) {
   process.pass_ms(limits::kRequestDeadlineMs);
   process.run_until([&] { return outcome.has_value(); });
   EXPECT_EQ(outcome, CommitOutcome::kFailed);
+  EXPECT_EQ(process.metric("mana_sync_commits_expired_total"), 1);
   postgres().start();
   process.wait_ready();
   EXPECT_EQ(value("SELECT count(*) FROM sync_changes"), "0");
@@ -207,6 +208,7 @@ TEST_F(OutageTest, ReadPastItsDeadline_Unavailable) {
   process.pass_ms(limits::kRequestDeadlineMs);
   process.run_until([&] { return error.has_value(); });
   EXPECT_EQ(error, ErrorCode::kUnavailable);
+  EXPECT_EQ(process.metric("mana_sync_reads_refused_total{bound=\"time\"}"), 1);
   EXPECT_EQ(process.store->pending(), 0U);
 }
 
@@ -221,7 +223,7 @@ TEST_F(OutageTest, ReadQueueFull_UnavailableAtOnce) {
   EXPECT_EQ(refused, 0U) << "a callback never comes from within the call";
   process.run_until([&] { return refused > 0; });
   EXPECT_EQ(refused, 3U);
-  EXPECT_EQ(process.metric("mana_sync_reads_refused_total"), 3);
+  EXPECT_EQ(process.metric("mana_sync_reads_refused_total{bound=\"all\"}"), 3);
 }
 
 TEST_F(OutageTest, States_AreToldOnceEach) {
