@@ -62,6 +62,24 @@ test('the rules and the dashboard use no metric that is not there', async () => 
   }
 });
 
+test('what tells of each bound in docs/OPERATIONS.md is there, and on the dashboard', async () => {
+  const operations = readFileSync(new URL('../../docs/OPERATIONS.md', import.meta.url), 'utf8');
+  const table = operations.split('\n').filter((line) => /^\|.*\|.*\|.*\|.*\|$/.test(line));
+  const tellers = table.slice(2).map((line) => metricsIn(line.split('|').at(-2)));
+  assert.ok(tellers.length > 15);
+  const server = await Server.start();
+  const names = Object.keys(await server.metrics()).map((name) => name.replace(/{.*/, ''));
+  await server.stop();
+  const shown = metricsIn(expressions.join('\n'));
+  for (const [i, metrics] of tellers.entries()) {
+    assert.ok(metrics.size > 0, table[i + 2]);
+    for (const metric of metrics) {
+      assert.ok(names.includes(metric), metric);
+      assert.ok(shown.has(metric) || !metric.endsWith('_total'), `${metric} is on the dashboard`);
+    }
+  }
+});
+
 test('the dashboard has ids of its own for its panels, and none lies over another', () => {
   assert.equal(new Set(dashboard.panels.map(({id}) => id)).size, dashboard.panels.length);
   const taken = new Set();
@@ -86,7 +104,10 @@ const scenes = {
   ManaSyncDown: {[`up{${target}}`]: ['1x60', '0x60']},
   ManaSyncDegraded: {[`mana_sync_database_up{${target}}`]: ['1x60', '0x60']},
   ManaSyncQueueGrowing: {[`mana_sync_waiting_pushes{${target}}`]: ['600x60', '0+100x60']},
-  ManaSyncPushesRefused: {[`mana_sync_pushes_refused_total{${target}}`]: ['7x60', '0+5x60']},
+  ManaSyncPushesRefused: {
+    [`mana_sync_pushes_refused_total{${target},bound="stream"}`]: ['7x60', '0+5x60'],
+    [`mana_sync_pushes_refused_total{${target},bound="all"}`]: ['7x60', '7x60'],
+  },
   ManaSyncCommitsRetried: {[`mana_sync_commit_retries_total{${target}}`]: ['7x60', '0+1x60']},
   ManaSyncErrors: {
     [requests(200)]: ['0+1000x60', '0+1000x60'],
@@ -115,6 +136,9 @@ const scenes = {
     [`mana_sync_connections_refused_total{${target},bound="all"}`]: ['4x60', '4x60'],
     [`mana_sync_bodies_refused_total{${target}}`]: ['0x60', '0x60'],
     [`mana_sync_slow_readers_closed_total{${target}}`]: ['2x60', '2+1x60'],
+    // Those who go away, or guess, meet bounds as well.
+    [`mana_sync_websockets_refused_total{${target},bound="time"}`]: ['0+1x60', '0+1x60'],
+    [`mana_sync_key_waits_refused_total{${target},bound="time"}`]: ['0+9x60', '0+9x60'],
   },
   ManaSyncKeysNotFetched: {
     [`mana_sync_key_set_fetches_total{${target},result="ok"}`]: ['0+1x60', '3x60'],
@@ -140,6 +164,17 @@ test('each alert fires when it should, alone, and not when all is well', () => {
     const series = (i) =>
         Object.entries(scene).map(([name, values]) => ({series: name, values: values[i]}));
     return [sceneTest(series(0), []), sceneTest(series(1), [alert])];
+  });
+  promtool(['test', 'rules'], {rule_files: [rules], evaluation_interval: '1m', tests});
+});
+
+test('ManaSyncBoundMet fires at each of its bounds', () => {
+  const [, expression] = readFileSync(rules, 'utf8').match(/ManaSyncBoundMet\n\s+expr: \|\n([^:]*):/);
+  const bounds = [...expression.matchAll(/(mana_sync_\w+)(?:{(.*)})?\[5m\]/g)];
+  assert.ok(bounds.length > 5);
+  const tests = bounds.map(([, name, labels]) => {
+    const series = `${name}{${target}${labels ? `,${labels}` : ''}}`;
+    return sceneTest([{series, values: '0+1x60'}], ['ManaSyncBoundMet']);
   });
   promtool(['test', 'rules'], {rule_files: [rules], evaluation_interval: '1m', tests});
 });
