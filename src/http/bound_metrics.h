@@ -36,7 +36,7 @@ struct BoundMetrics {
       "Connections refused since there were too many, of all clients or of one address.";
   static constexpr const char* kCutHelp =
       "Connections cut off since their client took nothing of an answer for too long, or sent on "
-      "and on behind its last one.";
+      "and on behind its last one, or too much behind one without an end.";
 };
 
 }  // namespace mana_sync::http

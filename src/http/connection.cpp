@@ -196,11 +196,15 @@ void Connection::count_request() {
 // receiving is paused or resumed, a connection that can expect nothing more is closed, the timer is
 // set. Calls no handler.
 void Connection::settle() {
+  // An answer without an end is not waited for: and who is no longer read from is not seen to go.
+  if (state_ == State::kStreaming && waiting_bytes() >= limits::kPipelinedInputBytesMax) {
+    cut(context_.bounds.lingering_cut);
+  }
   const bool is_over = state_ == State::kLingering || state_ == State::kClosing;
   if (is_over) drop_waiting_input();
   if (is_over || state_ == State::kIdle) parser_.release_buffers(limits::kKeptBufferBytesMax);
   if (state_ == State::kStreaming) parser_.release_buffers(0);  // for long
-  const size_t waiting = input_.size() - input_offset_;
+  const size_t waiting = waiting_bytes();
   const bool has_step = state_ == State::kUpgrading || (waiting > 0 && wants_input());
   if (has_step && !step_is_due_) {
     step_is_due_ = true;

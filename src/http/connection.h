@@ -112,6 +112,7 @@ class Connection final : public net::SocketEvents {
 
   // Reading.
   [[nodiscard]] bool wants_input() const;
+  [[nodiscard]] size_t waiting_bytes() const { return input_.size() - input_offset_; }
   size_t consume(std::string_view bytes);
   void take_due_step();
   void consume_waiting_input();

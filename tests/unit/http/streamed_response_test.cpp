@@ -288,6 +288,25 @@ TEST_F(HttpStream, ClientThatFinishesTakesNoMore_WhateverItSentBehindItsRequest)
   run_until([&] { return writer.gone_calls == 1; });
 }
 
+TEST_F(HttpStream, WhoSendsTooMuchBehindItIsCutOff) {
+  const std::string much(limits::kPipelinedInputBytesMax, 'x');
+  Client& later = connect();
+  Writer& told = writers_.emplace_back();
+  open(later, told);
+  later.send(much);
+  run_until([&] { return told.gone_calls == 1; });
+  // Even where it came before the answer began.
+  Client& before = connect();
+  const Responder responder = ask(before, kGetLater + much);
+  run_until([&] { return before.unsent_bytes() == 0; });
+  run_ticks();
+  Writer& untold = writers_.emplace_back();
+  EXPECT_FALSE(responder.stream(event_stream(), untold).is_open());
+  run_until([&] { return server_->drained(); });
+  EXPECT_EQ(untold.gone_calls, 0);
+  EXPECT_TRUE(has_metric("mana_sync_http_cut_total{bound=\"linger\"} 2"));
+}
+
 TEST_F(HttpStream, WriterThatIsDoneHearsNothingMore) {
   Client& client = connect();
   auto writer = std::make_unique<Writer>();
