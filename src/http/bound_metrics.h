@@ -16,6 +16,11 @@ struct BoundMetrics {
         bodies_refused(
             metrics.counter("mana_sync_bodies_refused_total",
                             "Requests refused because the bodies of others took too much.")),
+        input_bytes(metrics.gauge("mana_sync_input_bytes",
+                                  "Bytes of large heads, and of what waits behind requests.")),
+        input_refused(metrics.counter("mana_sync_input_refused_total",
+                                      "Connections ended because the heads of others, and what "
+                                      "waits behind their requests, took too much.")),
         connections_refused(
             metrics.counter("mana_sync_connections_refused_total", kRefusedHelp, "bound=\"all\"")),
         address_connections_refused(metrics.counter("mana_sync_connections_refused_total",
@@ -26,6 +31,8 @@ struct BoundMetrics {
   Gauge& requests;
   Gauge& bodies_bytes;
   Counter& bodies_refused;
+  Gauge& input_bytes;
+  Counter& input_refused;
   Counter& connections_refused;
   Counter& address_connections_refused;
   Counter& stalled_cut;

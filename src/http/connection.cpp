@@ -15,6 +15,7 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr Refusal kHeadTimeout{408, "the request head did not arrive in time"};
 constexpr Refusal kBodyTimeout{408, "the request body stalled"};
 constexpr Refusal kTooManyBodies{503, "too many request bodies at once"};
+constexpr Refusal kTooMuchInput{503, "too many large requests at once"};
 
 }  // namespace
 
@@ -30,6 +31,7 @@ Connection::~Connection() {
   if (timer_armed_) context_.loop.cancel(timer_);
   if (step_is_due_) context_.loop.cancel(step_timer_);
   forget_request();
+  context_.bounds.input_bytes.add(-static_cast<int64_t>(counted_input_bytes_));
 }
 
 void Connection::open(SlotId id, int fd) {
@@ -192,14 +194,36 @@ void Connection::count_request() {
   is_counted_ = true;
 }
 
+bool Connection::count_input() {
+  const bool has_head = state_ == State::kHead || state_ == State::kBody || state_ == State::kBusy;
+  size_t held = waiting_bytes() + (has_head ? parser_.head_bytes() : 0);
+  if (held <= limits::kKeptBufferBytesMax) held = 0;
+  const size_t before = std::exchange(counted_input_bytes_, held);
+  if (held != before) context_.bounds.input_bytes.add(static_cast<int64_t>(held - before));
+  return held > before;
+}
+
+void Connection::bound_input() {
+  if (!count_input()) return;
+  Gauge& all = context_.bounds.input_bytes;
+  if (static_cast<size_t>(all.value()) <= context_.options.input_bytes_max) return;
+  if (state_ == State::kBusy) state_ = State::kBody;  // nobody else answers it now
+  if (state_ == State::kHead || state_ == State::kBody) {
+    context_.bounds.input_refused.add();
+    return refuse(kTooMuchInput);
+  }
+  cut(context_.bounds.input_refused);
+}
+
 // Brings everything that follows from state_ up to date: buffers are freed, what waits is read,
 // receiving is paused or resumed, a connection that can expect nothing more is closed, the timer is
 // set. Calls no handler.
 void Connection::settle() {
   // An answer without an end is not waited for: and who is no longer read from is not seen to go.
-  if (state_ == State::kStreaming && waiting_bytes() >= limits::kPipelinedInputBytesMax) {
+  if (state_ == State::kStreaming && waiting_bytes() > limits::kKeptBufferBytesMax) {
     cut(context_.bounds.lingering_cut);
   }
+  bound_input();
   const bool is_over = state_ == State::kLingering || state_ == State::kClosing;
   if (is_over) drop_waiting_input();
   if (is_over || state_ == State::kIdle) parser_.release_buffers(limits::kKeptBufferBytesMax);
@@ -222,6 +246,7 @@ void Connection::settle() {
     const bool takes_no_more = waiting == 0 || state_ == State::kStreaming;
     if (peer_finished_ && takes_no_more && !has_answer_to_come) close_socket();
   }
+  if (is_over) count_input();
   update_timer();
 }
 

@@ -121,6 +121,9 @@ class Connection final : public net::SocketEvents {
   void on_head_complete(bool more_input);
   void dispatch();
   [[nodiscard]] bool is_preflight() const;
+  // Counts what it holds of its input beside the body; whether that is more than before.
+  bool count_input();
+  void bound_input();
   [[nodiscard]] bool has_room_for_body() const;
   [[nodiscard]] bool count_body();
   void forget_body();
@@ -164,8 +167,9 @@ class Connection final : public net::SocketEvents {
   Parser parser_;
   uint64_t request_number_ = 0;
   bool is_preflight_ = false;
-  bool is_counted_ = false;        // among the requests in flight
-  size_t counted_body_bytes_ = 0;  // this connection's share of bodies_bytes
+  bool is_counted_ = false;         // among the requests in flight
+  size_t counted_body_bytes_ = 0;   // this connection's share of bodies_bytes
+  size_t counted_input_bytes_ = 0;  // and of input_bytes
 
   // The streamed answer: whom to tell (nullptr: there is none, or its writer is done with it), and
   // how it was announced.

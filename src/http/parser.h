@@ -52,6 +52,8 @@ class Parser {
 
   // A byte of the request has been taken since begin().
   [[nodiscard]] bool has_begun() const { return !head_.empty(); }
+  // What has come of the head; there until the next one begins, or release_buffers().
+  [[nodiscard]] size_t head_bytes() const { return head_.size(); }
   [[nodiscard]] bool has_body() const { return framing_.has_body(); }
   // As announced; 0 for a chunked body.
   [[nodiscard]] uint64_t content_length() const { return framing_.content_length; }

@@ -38,6 +38,9 @@ inline constexpr size_t kPipelinedInputBytesMax = 32 * kKiB;
 inline constexpr size_t kPipelinedOutputBytesMax = 1 * kMiB;
 // A connection keeps buffers up to this size for its next request, and frees larger ones.
 inline constexpr size_t kKeptBufferBytesMax = 4 * kKiB;
+// Heads, and what waits behind requests, of all connections that hold more of it than the size
+// above; beyond, those that bring more get 503, or are cut off.
+inline constexpr size_t kInputBytesMax = 128 * kMiB;
 // Request bodies held in memory, all connections together; beyond: 503.
 inline constexpr size_t kBodiesBytesMaxDefault = 1024 * kMiB;
 // Past simdjson's need to read beyond the end (SIMDJSON_PADDING).
@@ -241,6 +244,9 @@ static_assert(kTokenBytesMax < kHeaderBlockBytesMax, "a token must fit into a he
 static_assert(kHeaderBlockBytesMax <= UINT16_MAX, "offsets into a header block have 16 bits");
 static_assert(kShutdownQuietMs < kShutdownGraceMs);
 static_assert(kBodyBytesMaxDefault < kBodiesBytesMaxDefault);
+static_assert(kKeptBufferBytesMax < kPipelinedInputBytesMax);
+static_assert(kHeaderBlockBytesMax + kPipelinedInputBytesMax + kReceiveBufferBytes <
+              kInputBytesMax);
 static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
 static_assert(kOverloadAddressConnectionsMax < kOverloadConnectionsMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);

@@ -81,6 +81,8 @@ struct ServerOptions {
   size_t address_connections_max = 0;
   // Request bodies in memory, of all connections together; beyond: 503.
   size_t bodies_bytes_max = limits::kBodiesBytesMaxDefault;
+  // Their heads, and what waits behind them; beyond: 503, or the end of the connection.
+  size_t input_bytes_max = limits::kInputBytesMax;
   CorsPolicy cors;
 };
 

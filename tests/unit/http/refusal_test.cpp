@@ -118,6 +118,7 @@ class HttpOverload : public HttpTest {
     ServerOptions options = default_options();
     options.connections_max = 2;
     options.bodies_bytes_max = 100'000;
+    options.input_bytes_max = 40'000;
     start(std::move(options));
   }
 };
@@ -156,6 +157,40 @@ TEST_F(HttpOverload, BodiesBeyondTheMemoryForAllAreRefused) {  // PROTOCOL 9.5
   EXPECT_EQ(exchange(first, "x").body.size(), 60'000u);
   EXPECT_EQ(exchange(first, head + half + half).body.size(), 60'000u)
       << "memory was not given back";
+}
+
+TEST_F(HttpOverload, HeadsAndWhatWaitsBehindRequestsAreBoundedTogether) {  // PROTOCOL 9.5
+  const auto input_is = [this](size_t bytes) {
+    run_until([&] { return has_metric("mana_sync_input_bytes " + std::to_string(bytes)); });
+  };
+  const std::string head = "GET /later HTTP/1.1\r\nHost: a\r\nX: " + std::string(15'000, 'x');
+  const size_t behind = 24'000;
+  // Part of a head; then a whole one, and what waits behind it.
+  Client& begun = connect();
+  begun.send(head);
+  input_is(head.size());
+  Client& busy = connect();
+  busy.send(kGetLater + std::string(behind, 'x'));
+  input_is(head.size() + kGetLater.size() + behind);
+  // What is too much is told, or cut off behind answers that are not taken; small ones pass.
+  begun.send(std::string(1'000, 'x'));
+  EXPECT_EQ(next_answer(begun).status, 503);
+  input_is(kGetLater.size() + behind);
+  begun.close_with_reset();
+  run_until([&] { return server_->connection_count() == 1; });
+  Client& large = connect();
+  large.send(head + std::string(1'000, 'x') + "\r\n\r\n");
+  EXPECT_EQ(next_answer(large).status, 503);
+  large.close_with_reset();
+  run_until([&] { return server_->connection_count() == 1; });
+  Client& unread = connect(16 * 1024);
+  unread.set_reading(false);
+  for (int i = 0; i < 1'000; ++i) unread.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+  run_until([&] { return has_metric("mana_sync_input_refused_total 3"); });
+  run_until([&] { return server_->connection_count() == 1; });
+  EXPECT_EQ(exchange(connect(), kGet).status, 200);
+  busy.close_with_reset();
+  input_is(0);
 }
 
 TEST_F(HttpOverload, ConnectionsFarBeyondTheMaximumAreClosed) {
