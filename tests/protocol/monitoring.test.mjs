@@ -169,7 +169,8 @@ test('each alert fires when it should, alone, and not when all is well', () => {
 });
 
 test('ManaSyncBoundMet fires at each of its bounds', () => {
-  const [, expression] = readFileSync(rules, 'utf8').match(/ManaSyncBoundMet\n\s+expr: \|\n([^:]*):/);
+  const [, expression] =
+      readFileSync(rules, 'utf8').match(/ManaSyncBoundMet\n\s+expr: \|\n([^:]*):/);
   const bounds = [...expression.matchAll(/(mana_sync_\w+)(?:{(.*)})?\[5m\]/g)];
   assert.ok(bounds.length > 5);
   const tests = bounds.map(([, name, labels]) => {

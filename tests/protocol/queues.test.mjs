@@ -51,7 +51,7 @@ async function assertServed(sockets) {
 }
 
 const metricIs = (name, value, of = server) =>
-    until(`${name} is ${value}`, async () => (await of.metrics())[name] === value);
+    until(`${name} is ${value}`, async () => (await of .metrics())[name] === value);
 
 const streamPushesMax = 1024;
 
