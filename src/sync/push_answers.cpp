@@ -52,6 +52,11 @@ void PushService::report(std::unique_ptr<WaitingPush> push,
   }
   push->bytes += report.conflicts.size();
   waiting_bytes_ += push->bytes - bytes;
+  // A few bytes may ask for very many. When the client repeats them, it is told.
+  if (waiting_ > 1 && waiting_bytes_ > limits::kWaitingPushBytesMax) {
+    count(PushBound::kBytes);
+    return refuse(std::move(push), ErrorCode::kUnavailable, kTooBusy);
+  }
   answer(std::move(push), std::move(report));
 }
 

@@ -61,6 +61,31 @@ TEST_F(PushBoundsTest, TheBytesOfWaitingPushesAreBounded) {
   EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
 }
 
+TEST_F(PushBoundsTest, WhatPushesAreToldCountsAmongTheBytesOfThoseThatWait) {  // PROTOCOL 5.6
+  const std::string value = "\"" + std::string(8 * limits::kMiB, 'x') + "\"";
+  std::vector<std::string> losing;
+  for (int i = 0; i < 4; ++i) {
+    const std::string record = "r" + std::to_string(i);
+    world_.push_and_settle("a", {edit_of(record, value, -1)});
+    losing.push_back(edit_of(record, "1", -2));
+  }
+  constexpr size_t kFitting = limits::kWaitingPushBytesMax / (32 * limits::kMiB) - 1;
+  constexpr size_t kBeyond = 3;
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (size_t i = 0; i < kFitting + kBeyond; ++i) {
+    answers.push_back(world_.push("b" + std::to_string(i), losing));
+  }
+  world_.engine.run();
+  while (!store_.questions.empty()) store_.answer_lookup();
+  EXPECT_EQ(store_.reads.size(), kFitting) << "what is sent with it must be read";
+  for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i]->came, i >= kFitting);
+  EXPECT_EQ(answers.back()->error, ErrorCode::kUnavailable);
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"bytes\"}"), kBeyond);
+  while (!store_.reads.empty()) store_.fail_read();
+  EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
+  EXPECT_TRUE(world_.push_and_settle("b9", losing).ok()) << "a single one always fits";
+}
+
 TEST_F(PushBoundsTest, LargePushesDoNotShareAUnit) {  // ARCHITECTURE §6
   world_.warm_up();
   const std::string value = "\"" + std::string(5 * limits::kMiB, 'x') + "\"";
