@@ -130,6 +130,10 @@ void Connection::on_head_complete(bool more_input) {
     state_ = State::kBody;  // the head could be read
     return refuse(*refusal_);
   }
+  if (!has_room_for_input()) {
+    state_ = State::kBody;
+    return refuse_input();
+  }
   if (!is_preflight_) {
     if (auto response = context_.handler.on_head(request_)) {
       response->close = response->close || parser_.has_body();
@@ -203,11 +207,13 @@ bool Connection::count_input() {
   return held > before;
 }
 
-void Connection::bound_input() {
-  if (!count_input()) return;
-  Gauge& all = context_.bounds.input_bytes;
-  if (static_cast<size_t>(all.value()) <= context_.options.input_bytes_max) return;
-  if (state_ == State::kBusy) state_ = State::kBody;  // nobody else answers it now
+bool Connection::has_room_for_input() {
+  const Gauge& all = context_.bounds.input_bytes;
+  return !count_input() || static_cast<size_t>(all.value()) <= context_.options.input_bytes_max;
+}
+
+void Connection::refuse_input() {
+  // What the handler has may be stored already: no answer may say otherwise (PROTOCOL 2.1).
   if (state_ == State::kHead || state_ == State::kBody) {
     context_.bounds.input_refused.add();
     return refuse(kTooMuchInput);
@@ -223,7 +229,7 @@ void Connection::settle() {
   if (state_ == State::kStreaming && waiting_bytes() > limits::kKeptBufferBytesMax) {
     cut(context_.bounds.lingering_cut);
   }
-  bound_input();
+  if (!has_room_for_input()) refuse_input();
   const bool is_over = state_ == State::kLingering || state_ == State::kClosing;
   if (is_over) drop_waiting_input();
   if (is_over || state_ == State::kIdle) parser_.release_buffers(limits::kKeptBufferBytesMax);

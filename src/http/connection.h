@@ -123,7 +123,8 @@ class Connection final : public net::SocketEvents {
   [[nodiscard]] bool is_preflight() const;
   // Counts what it holds of its input beside the body; whether that is more than before.
   bool count_input();
-  void bound_input();
+  [[nodiscard]] bool has_room_for_input();
+  void refuse_input();
   [[nodiscard]] bool has_room_for_body() const;
   [[nodiscard]] bool count_body();
   void forget_body();

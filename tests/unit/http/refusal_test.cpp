@@ -183,10 +183,17 @@ TEST_F(HttpOverload, HeadsAndWhatWaitsBehindRequestsAreBoundedTogether) {  // PR
   EXPECT_EQ(next_answer(large).status, 503);
   large.close_with_reset();
   run_until([&] { return server_->connection_count() == 1; });
+  // Of a request that is under way nothing is known yet.
+  Client& eager = connect();
+  ask(eager, kGetLater);
+  eager.send(std::string(behind, 'x'));
+  run_until([&] { return has_metric("mana_sync_input_refused_total 3"); });
+  run_until([&] { return server_->connection_count() == 1; });
+  EXPECT_EQ(eager.received(), "");
   Client& unread = connect(16 * 1024);
   unread.set_reading(false);
   for (int i = 0; i < 1'000; ++i) unread.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-  run_until([&] { return has_metric("mana_sync_input_refused_total 3"); });
+  run_until([&] { return has_metric("mana_sync_input_refused_total 4"); });
   run_until([&] { return server_->connection_count() == 1; });
   EXPECT_EQ(exchange(connect(), kGet).status, 200);
   busy.close_with_reset();
