@@ -17,11 +17,10 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "net_fixture.h"
+#include "listener_fixture.h"
 #include "syscall_filter.h"
 
 namespace mana_sync::net {
@@ -30,22 +29,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kLoopbackV4 = "127.0.0.1";
 constexpr const char* kLoopbackV6 = "::1";
-
-Descriptor client_socket(int family) {
-  return Descriptor(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-}
-
-// 0, or errno.
-int connect_v4(const Descriptor& client, uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
-  return ::connect(client.get(), raw, sizeof(address)) == 0 ? 0 : errno;
-}
 
 int connect_v6(const Descriptor& client, uint16_t port) {
   sockaddr_in6 address{};
@@ -55,34 +39,6 @@ int connect_v6(const Descriptor& client, uint16_t port) {
   const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
   return ::connect(client.get(), raw, sizeof(address)) == 0 ? 0 : errno;
 }
-
-class ListenerTest : public NetTest {
- protected:
-  explicit ListenerTest(Time time = Time::kReal) : NetTest(time) {}
-  ~ListenerTest() override { listener_.reset(); }
-
-  void listen(const std::string& address) {
-    auto listener =
-        Listener::listen(*loop_, address, 0, [this](int fd) { accepted_.emplace_back(fd); });
-    ASSERT_TRUE(listener.has_value()) << listener.error().message;
-    listener_ = std::move(*listener);
-  }
-  // A client that has connected; accepting it may be still to come.
-  Descriptor connect_client() {
-    Descriptor client = client_socket(AF_INET);
-    EXPECT_EQ(connect_v4(client, listener_->port()), 0);
-    return client;
-  }
-  void run_ticks(int count) {
-    loop_->run_until([&] { return --count <= 0; });
-  }
-  void run_until_accepted(size_t count) {
-    loop_->run_until([&] { return accepted_.size() >= count; });
-  }
-
-  std::unique_ptr<Listener> listener_;
-  std::vector<Descriptor> accepted_;
-};
 
 TEST_F(ListenerTest, AcceptsBlockingSocketsWithoutDelay) {
   listen(kLoopbackV4);
@@ -224,92 +180,6 @@ TEST_F(ListenerTest, ACallMayPauseIt) {
     EXPECT_EQ(accepted_.size(), count);
     listener_->resume();
   }
-}
-
-TEST_F(ListenerTest, ClosedItRefuses) {
-  listen(kLoopbackV4);
-  run_ticks(2);
-  listener_->close();
-  listener_->close();
-  listener_->resume();
-  run_ticks(2);
-  EXPECT_EQ(connect_v4(client_socket(AF_INET), listener_->port()), ECONNREFUSED);
-  // The port is free again.
-  EXPECT_TRUE(Listener::listen(*loop_, kLoopbackV4, listener_->port(), [](int) {}).has_value());
-}
-
-TEST_F(ListenerTest, ClosedItDeliversWhatTheKernelHasTaken) {
-  listen(kLoopbackV4);
-  run_ticks(2);
-  const Descriptor in_flight = connect_client();
-  const Descriptor queued = connect_client();
-  listener_->close();
-  EXPECT_TRUE(accepted_.empty());  // never from within the call
-  EXPECT_FALSE(listener_->has_ended());
-  loop_->run_until([&] { return listener_->has_ended(); });
-  EXPECT_EQ(accepted_.size(), 2U);
-  EXPECT_EQ(connect_v4(client_socket(AF_INET), listener_->port()), ECONNREFUSED);
-}
-
-TEST_F(ListenerTest, ClosedWhilePausedItDeliversTheSame) {
-  listen(kLoopbackV4);
-  listener_->pause();
-  const Descriptor client = connect_client();
-  run_ticks(5);
-  listener_->close();
-  loop_->run_until([&] { return listener_->has_ended(); });
-  EXPECT_EQ(accepted_.size(), 1U);
-}
-
-// A socket that listens, as a service manager hands it on.
-Descriptor listening_socket(uint16_t& port) {
-  Descriptor socket = client_socket(AF_INET);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(::bind(socket.get(), raw, length), 0);
-  EXPECT_EQ(::listen(socket.get(), 16), 0);
-  EXPECT_EQ(::getsockname(socket.get(), raw, &length), 0);
-  port = ntohs(address.sin_port);
-  return socket;
-}
-
-TEST_F(ListenerTest, AnInheritedSocketOutlivesIt) {
-  uint16_t port = 0;
-  const Descriptor held = listening_socket(port);
-  std::vector<Descriptor> clients;
-  for (size_t round = 1; round <= 3; ++round) {
-    const int copy = ::dup(held.get());
-    listener_ =
-        std::move(*Listener::inherit(*loop_, copy, [this](int fd) { accepted_.emplace_back(fd); }));
-    EXPECT_EQ(listener_->port(), port);
-    EXPECT_NE(::fcntl(copy, F_GETFD) & FD_CLOEXEC, 0);
-    clients.push_back(connect_client());
-    run_until_accepted(clients.size());
-    listener_->close();
-    loop_->run_until([&] { return listener_->has_ended(); });
-    // Nobody accepts it now, and nobody refuses it: it waits for the next one.
-    clients.push_back(client_socket(AF_INET));
-    EXPECT_EQ(connect_v4(clients.back(), port), 0);
-    run_ticks(5);
-    EXPECT_EQ(accepted_.size(), clients.size() - 1);
-  }
-}
-
-TEST_F(ListenerTest, WhatDoesNotListenIsNotInherited) {
-  for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
-    for (const int family : {AF_INET, AF_UNIX}) {
-      const int fd = ::socket(family, type, 0);
-      const auto listener = Listener::inherit(*loop_, fd, [](int) {});
-      ASSERT_FALSE(listener.has_value());
-      EXPECT_EQ(listener.error().code, ErrorCode::kInvalid);
-      EXPECT_THAT(listener.error().message, HasSubstr(std::to_string(fd)));
-      EXPECT_EQ(::fcntl(fd, F_GETFD), -1) << "it is closed";
-    }
-  }
-  EXPECT_FALSE(Listener::inherit(*loop_, 999'999, [](int) {}).has_value());
 }
 
 TEST_F(ListenerTest, ACallMayDestroyIt) {

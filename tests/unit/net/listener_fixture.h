@@ -1,0 +1,62 @@
+// A listener, and who connects to it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mana_sync/net/listener.h"
+#include "net_fixture.h"
+
+namespace mana_sync::net {
+
+inline constexpr const char* kLoopbackV4 = "127.0.0.1";
+
+inline Descriptor client_socket(int family) {
+  return Descriptor(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+// 0, or errno.
+inline int connect_v4(const Descriptor& client, uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  return ::connect(client.get(), raw, sizeof(address)) == 0 ? 0 : errno;
+}
+
+class ListenerTest : public NetTest {
+ protected:
+  explicit ListenerTest(Time time = Time::kReal) : NetTest(time) {}
+  ~ListenerTest() override { listener_.reset(); }
+
+  void listen(const std::string& address) {
+    auto listener =
+        Listener::listen(*loop_, address, 0, [this](int fd) { accepted_.emplace_back(fd); });
+    ASSERT_TRUE(listener.has_value()) << listener.error().message;
+    listener_ = std::move(*listener);
+  }
+  // A client that has connected; accepting it may be still to come.
+  Descriptor connect_client() {
+    Descriptor client = client_socket(AF_INET);
+    EXPECT_EQ(connect_v4(client, listener_->port()), 0);
+    return client;
+  }
+  void run_ticks(int count) {
+    loop_->run_until([&] { return --count <= 0; });
+  }
+  void run_until_accepted(size_t count) {
+    loop_->run_until([&] { return accepted_.size() >= count; });
+  }
+
+  std::unique_ptr<Listener> listener_;
+  std::vector<Descriptor> accepted_;
+};
+
+}  // namespace mana_sync::net
