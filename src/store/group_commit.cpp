@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "batch_params.h"
@@ -104,6 +105,7 @@ GroupCommit::Lane& GroupCommit::lane_of(const sync::StreamName& stream) {
 }
 
 void GroupCommit::flush() {
+  if (lease_.is_standby()) return give_up_all();
   for (Lane& lane : lanes_) {
     while (may_send(lane)) send(lane, take_batch(lane));
   }
@@ -259,25 +261,38 @@ void GroupCommit::schedule_expiry() {
 }
 
 void GroupCommit::expire_units() {
-  const int64_t now_ns = loop_.clock().steady_ns();
-  std::vector<Unit> expired;
-  const auto take_expired = [now_ns, &expired](Unit& unit) {
-    if (!unit.done || unit.deadline_ns > now_ns) return;
-    expired.push_back(std::move(unit));
+  std::vector<Unit> expired = take_units(loop_.clock().steady_ns());
+  commits_expired_total_.add(static_cast<int64_t>(expired.size()));
+  give_up(expired, "the database did not answer in time");
+}
+
+// What is on its way will be refused, if it arrives, or was stored before: either way nobody here
+// may wait for a connection that does not answer.
+void GroupCommit::give_up_all() {
+  if (units_pending_ == 0) return;
+  std::vector<Unit> units = take_units(std::numeric_limits<int64_t>::max());
+  give_up(units, kTakenOver);
+}
+
+// Takes the units whose deadline is not after `due_ns` out of the queues and batches.
+std::vector<GroupCommit::Unit> GroupCommit::take_units(int64_t due_ns) {
+  std::vector<Unit> due;
+  const auto take_due = [due_ns, &due](Unit& unit) {
+    if (!unit.done || unit.deadline_ns > due_ns) return;
+    due.push_back(std::move(unit));
     unit.done = nullptr;
   };
   for (Lane& lane : lanes_) {
-    for (const auto& batch : lane.in_flight) std::ranges::for_each(batch->units, take_expired);
+    for (const auto& batch : lane.in_flight) std::ranges::for_each(batch->units, take_due);
   }
-  for (Unit& unit : expired) unit.maybe_stored = true;
+  for (Unit& unit : due) unit.maybe_stored = true;
   for (Lane& lane : lanes_) {
-    std::ranges::for_each(lane.queue, take_expired);
+    std::ranges::for_each(lane.queue, take_due);
     std::erase_if(lane.queue, [](const Unit& unit) { return !unit.done; });
     lane.queued_rows = 0;
     for (const Unit& unit : lane.queue) lane.queued_rows += unit.rows->rows.size();
   }
-  commits_expired_total_.add(static_cast<int64_t>(expired.size()));
-  give_up(expired, "the database did not answer in time");
+  return due;
 }
 
 // Callbacks come last: they may hand in more.

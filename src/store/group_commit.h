@@ -42,7 +42,8 @@ class GroupCommit {
 
   // As StorePort::commit.
   void commit(const sync::CommitUnit& unit, sync::CommitCallback done);
-  // Sends what has gathered, as far as the policy allows. At each tick's end.
+  // Sends what has gathered, as far as the policy allows; gives all up where another process has
+  // the lease. At each tick's end.
   void flush();
 
   [[nodiscard]] bool is_up() const;  // some connection is
@@ -90,6 +91,8 @@ class GroupCommit {
   void finish(Unit& unit, sync::CommitOutcome outcome, std::string_view reason);
   void fail_stale_units(Batch& batch);
   void expire_units();
+  void give_up_all();
+  [[nodiscard]] std::vector<Unit> take_units(int64_t due_ns);
   void give_up(std::vector<Unit>& units, std::string_view reason);
   void schedule_expiry();
 

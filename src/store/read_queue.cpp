@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -19,7 +20,9 @@ constexpr std::string_view kQueryCanceled = "57014";
 
 constexpr const char* kRefusedTotal = "mana_sync_reads_refused_total";
 constexpr const char* kRefusedHelp =
-    "Reads refused since too many waited, or too long, or they would have brought too much.";
+    "Reads refused since too many waited, or too long, they would have brought too much, or another "
+    "process has taken over.";
+constexpr const char* kTakenOver = "another process has taken over";
 
 }  // namespace
 
@@ -34,6 +37,8 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
           loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"time\"")),
       reads_beyond_bytes_total_(
           loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"bytes\"")),
+      reads_without_lease_total_(
+          loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"lease\"")),
       read_queue_reads_(loop.metrics().gauge("mana_sync_read_queue_reads",
                                              "Reads that wait to be sent to PostgreSQL.")) {
   for (int i = 0; i < connections; ++i) {
@@ -71,11 +76,11 @@ bool ReadQueue::is_up() const {
 }
 
 void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Done done) {
-  if (waiting_.size() >= limits::kReadsWaitingMax) {
-    reads_beyond_count_total_.add();
-    return loop_.post([done = std::move(done)]() mutable {
-      done(fail(ErrorCode::kUnavailable, "too many reads wait for the database"));
-    });
+  if (is_refusing_ || waiting_.size() >= limits::kReadsWaitingMax) {
+    (is_refusing_ ? reads_without_lease_total_ : reads_beyond_count_total_).add();
+    const char* const why = is_refusing_ ? kTakenOver : "too many reads wait for the database";
+    return loop_.post(
+        [done = std::move(done), why]() mutable { done(fail(ErrorCode::kUnavailable, why)); });
   }
   const int64_t deadline_ns = loop_.clock().steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
   waiting_.push_back(
@@ -173,26 +178,33 @@ void ReadQueue::schedule_expiry() {
   if (expiry_timer_.valid()) return;
   expiry_timer_ = loop_.after(milliseconds(limits::kDeadlineSweepIntervalMs), [this] {
     expiry_timer_ = {};
-    expire_reads();
+    refuse_due(loop_.clock().steady_ns(), "the database did not answer in time",
+               reads_beyond_time_total_);
     if (pending() > 0) schedule_expiry();
   });
 }
 
-void ReadQueue::expire_reads() {
-  const int64_t now_ns = loop_.clock().steady_ns();
-  std::vector<Done> expired;
-  const auto take_expired = [&](const std::shared_ptr<Read>& read) {
-    if (!read->done || read->deadline_ns > now_ns) return;
-    expired.push_back(std::exchange(read->done, nullptr));
+void ReadQueue::set_refusing(bool is_refusing) {
+  is_refusing_ = is_refusing;
+  if (!is_refusing) return;
+  refuse_due(std::numeric_limits<int64_t>::max(), kTakenOver, reads_without_lease_total_);
+}
+
+// Those whose deadline is not after `due_ns`.
+void ReadQueue::refuse_due(int64_t due_ns, std::string_view why, Counter& refused) {
+  std::vector<Done> due;
+  const auto take_due = [&](const std::shared_ptr<Read>& read) {
+    if (!read->done || read->deadline_ns > due_ns) return;
+    due.push_back(std::exchange(read->done, nullptr));
   };
-  std::ranges::for_each(in_flight_, take_expired);
-  std::ranges::for_each(waiting_, take_expired);
+  std::ranges::for_each(in_flight_, take_due);
+  std::ranges::for_each(waiting_, take_due);
   std::erase_if(waiting_, [](const std::shared_ptr<Read>& read) { return !read->done; });
   read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
   // Callbacks come last: they may hand in more.
-  for (Done& done : expired) {
-    reads_beyond_time_total_.add();
-    done(fail(ErrorCode::kUnavailable, "the database did not answer in time"));
+  for (Done& done : due) {
+    refused.add();
+    done(fail(ErrorCode::kUnavailable, std::string(why)));
   }
 }
 

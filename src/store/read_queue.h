@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mana_sync/base/limits.h"
@@ -21,7 +22,7 @@ namespace mana_sync::store {
 // Owns the read connections. One thread.
 class ReadQueue {
  public:
-  // One result for each call; kUnavailable when full, or when no answer came within
+  // One result for each call; kUnavailable when full or refusing, or when no answer came within
   // limits::kRequestDeadlineMs or PostgreSQL ended a statement; kInternal when it refused one.
   using Done = std::move_only_function<void(Result<std::span<const PgResult>>)>;
 
@@ -50,6 +51,9 @@ class ReadQueue {
   // Undoes one hold() of the same streams.
   void release(const std::vector<sync::StreamName>& streams);
 
+  // From now on reads are refused, those too that wait or are under way; or they are not.
+  void set_refusing(bool is_refusing);
+
   [[nodiscard]] bool is_up() const;  // some connection is
   [[nodiscard]] size_t pending() const { return waiting_.size() + in_flight_.size(); }
 
@@ -67,7 +71,7 @@ class ReadQueue {
   [[nodiscard]] bool is_held(const sync::StreamName& stream) const;
   void on_answer(const std::shared_ptr<Read>& read, const Answer& answer);
   void retry(const std::shared_ptr<Read>& read);
-  void expire_reads();
+  void refuse_due(int64_t due_ns, std::string_view why, Counter& refused);
   void schedule_expiry();
 
   net::Loop& loop_;
@@ -77,12 +81,14 @@ class ReadQueue {
   std::vector<std::shared_ptr<Read>> in_flight_;
   std::vector<sync::StreamName> held_;  // a few at most, and only in bad times
   int64_t retry_at_ns_ = 0;
+  bool is_refusing_ = false;
   net::TimerId expiry_timer_;
   net::TimerId retry_timer_;
   Counter& reads_total_;
   Counter& reads_beyond_count_total_;
   Counter& reads_beyond_time_total_;
   Counter& reads_beyond_bytes_total_;
+  Counter& reads_without_lease_total_;
   Gauge& read_queue_reads_;
 };
 

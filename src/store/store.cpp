@@ -93,6 +93,8 @@ class PgStore final : public Store {
     static constexpr const char* kNames[] = {"connecting", "standby", "ready", "down"};
     loop_.log().info("store_state", {{"state", kNames[static_cast<size_t>(state)]}});
     events_.on_store_state(state);
+    // Clients go to the other process: none is to wait for this one.
+    reads_.set_refusing(state == StoreState::kStandby);
   }
 
   net::Loop& loop_;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {after} from 'node:test';
 
-import {at, insert} from './support/client.mjs';
+import {at, beginning, insert} from './support/client.mjs';
 import {Cluster} from './support/postgres.mjs';
 import {Server} from './support/server.mjs';
 import {Load, Site, survives} from './support/site.mjs';
@@ -75,7 +75,7 @@ async function withStandby(act) {
 }
 
 test(
-    'silent for good: the standby takes over, and what comes through later is not stored',
+    '9.5 silent for good: the standby takes over, and what comes through later is not stored',
     (context) => withStandby(async (site, standby) => {
       let serving = site.server;
       // Clients go to the one that serves.
@@ -86,7 +86,16 @@ test(
       try {
         await load.more(20);
         site.link.silence();
-        const late = author.post({changes: [insert('late', {createdAt: at()})]});
+        let waiting = 2;
+        const refused = [
+          author.post({changes: [insert('late', {createdAt: at()})]}),
+          // Nothing of this stream is in memory.
+          site.server.client().query({collection: 'todos', since: beginning})
+        ].map(async (answer) => {
+          const {status} = await answer;
+          waiting -= 1;
+          assert.equal(status, 503);
+        });
         const begin = performance.now();
         await standby.says('ok');
         context.diagnostic(`the standby serves ${Math.round(performance.now() - begin)} ms later`);
@@ -94,9 +103,14 @@ test(
         await standby.client({user: author.user}).push(insert('after', {createdAt: at()}));
         await load.all();
 
-        site.link.speak();
-        assert.equal((await late).status, 503);
+        // Once it knows, nobody waits until its old connections answer.
+        assert.equal(waiting, 2);
+        site.link.silence({alsoNew: false});
         await site.server.says('standby');
+        await until('those who wait are answered', () => waiting === 0, {seconds: 5});
+        await Promise.all(refused);
+
+        site.link.speak();
         await load.all();
         await load.finish();
         assert.deepEqual(await stored(site, author), ['before', 'after']);

@@ -34,11 +34,11 @@ export class Proxy {
   }
 
   // No byte passes any more, to neither side, or (`answersOnly`) to the near one, and neither side
-  // is told. `alsoNew`: on connections that are made from now on, too.
+  // is told. `alsoNew`: on connections that are made from now on, too; else all passes on these.
   silence({answersOnly = false, alsoNew = true} = {}) {
     const silenced = {questions: !answersOnly, answers: true};
     for (const pair of this.pairs) this.#silence(pair, silenced);
-    if (alsoNew) this.silenced = silenced;
+    this.silenced = alsoNew ? silenced : {};
   }
 
   #silence({near, far}, {questions, answers}) {
