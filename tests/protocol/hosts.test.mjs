@@ -8,6 +8,7 @@ import {at, insert} from './support/client.mjs';
 import {Cluster, Database, freshDatabase} from './support/postgres.mjs';
 import {Proxy} from './support/proxy.mjs';
 import {Process, Server} from './support/server.mjs';
+import {Load} from './support/site.mjs';
 import {test, until} from './support/wait.mjs';
 
 const cluster = new Cluster();
@@ -57,28 +58,6 @@ test('a first host that is silent does not keep it from the second', async () =>
   silent.close();
 });
 
-test('target_session_attrs=read-write: a host that only reads is passed over', async () => {
-  const reading = new Cluster();
-  const name = 'mana_sync';
-  const {port: readingPort} = new URL(reading.url);
-  await new Database(reading.url)
-      .run(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
-  const writing = new Database(cluster.url);
-  assert.equal(writing.name, name);
-  const server = await Server.start({
-    database: writing,
-    env: {
-      DATABASE_URL: `postgresql://${username}:${password}@127.0.0.1:${readingPort},127.0.0.1:${
-          port}/${name}?target_session_attrs=read-write`
-    }
-  });
-  const client = server.client();
-  await client.push(insert('a', {createdAt: at()}));
-  assert.equal(await writing.count(client.user), 1);
-  await server.stop();
-  reading.remove();
-});
-
 test('a parameter that libpq does not know is named, and the start ends with 2', async () => {
   const secret = 'xvurghx';
   for (const [url, told] of [
@@ -99,4 +78,36 @@ test('a parameter that libpq does not know is named, and the start ends with 2',
       assert.ok(!process.text.includes(password), about);
     }
   }
+});
+
+// The last test here: nothing is left of the first cluster.
+test('2.1, 10.1 the primary dies, its replica is promoted: nothing is lost', async (context) => {
+  const replica = new Cluster({replicaOf: cluster});
+  // What is acknowledged is on both.
+  await database.run('ALTER SYSTEM SET synchronous_standby_names = \'*\'');
+  await database.run('SELECT pg_reload_conf()');
+  await until(
+      'the replica follows',
+      async () => await database.run('SELECT sync_state FROM pg_stat_replication') === 'sync');
+
+  // The replica is passed over while it only reads.
+  const hosts = [replica, cluster].map(({url}) => new URL(url).host);
+  const DATABASE_URL = urlOf(hosts, '?target_session_attrs=read-write');
+  const server = await Server.start({database, env: {DATABASE_URL}});
+  const replicated = new Database(database.url.replace(hosts[1], hosts[0]));
+  const load = new Load({server, database: replicated});
+  try {
+    await load.more(40);
+    cluster.kill();
+    await server.says('degraded');
+    replica.promote();
+    const promoted = performance.now();
+    await load.all();
+    context.diagnostic(`it serves ${Math.round(performance.now() - promoted)} ms after`);
+    await load.finish();
+  } finally {
+    load.abandon();
+  }
+  await server.stop();
+  replica.remove();
 });

@@ -12,17 +12,24 @@ const run = promisify(execFile);
 const tool = fileURLToPath(new URL('../../../tools/private-postgres', import.meta.url));
 
 // A cluster of the test's own, for what must stop or kill it; in a new directory below `parent`.
+// `replicaOf`: another one, which it follows until promote().
 export class Cluster {
-  constructor({parent = os.tmpdir()} = {}) {
+  constructor({parent = os.tmpdir(), replicaOf} = {}) {
     this.directory = mkdtempSync(path.join(parent, 'mana-sync-test-'));
     process.on('exit', () => this.remove());
-    this.start();
+    if (replicaOf) {
+      this.url = this.#tool('replicate', replicaOf.directory);
+    } else {
+      this.start();
+    }
   }
 
   start() { this.url = this.#tool('start'); }
 
   // As start(), while other things go on.
   async startAgain() { await run(tool, ['start', this.directory]); }
+
+  promote() { this.#tool('promote'); }
 
   // Ends it as a power cut would.
   kill() { this.#tool('kill'); }
@@ -71,8 +78,9 @@ export class Cluster {
     this.#tool('remove');
   }
 
-  #tool(verb) {
-    return execFileSync(tool, [verb, this.directory], {encoding: 'utf8', stdio: 'pipe'}).trim();
+  #tool(verb, ...more) {
+    const args = [verb, this.directory, ...more];
+    return execFileSync(tool, args, {encoding: 'utf8', stdio: 'pipe'}).trim();
   }
 }
 
