@@ -59,6 +59,19 @@ export const faults = {
     begin: (site, server) => site.links.get(server).down(),
     end: (site, server) => site.links.get(server).up()
   },
+  'link to PostgreSQL silent': {
+    target: 'link',
+    begin: (site, server) => site.links.get(server).silence(),
+    end: (site, server) => site.links.get(server).speak()
+  },
+  'answers of PostgreSQL lost': {
+    target: 'link',
+    begin: (site, server) => site.links.get(server).silence({answersOnly: true}),
+    end(site, server) {
+      site.links.get(server).cut();
+      site.links.get(server).speak();
+    }
+  },
   'PostgreSQL killed': {
     target: 'postgres',
     begin: (site) => site.cluster.kill(),
