@@ -7,7 +7,10 @@ import {at, beginning, insert} from './support/client.mjs';
 import {Cluster} from './support/postgres.mjs';
 import {Server} from './support/server.mjs';
 import {Load, Site, survives} from './support/site.mjs';
-import {test, until} from './support/wait.mjs';
+import {takes, test, until} from './support/wait.mjs';
+
+// What only time limits end takes a variable to run.
+const skip = 'MANA_SYNC_TEST_LONG' in process.env ? false : 'takes MANA_SYNC_TEST_LONG';
 
 const cluster = new Cluster();
 const usual = await Site.start(cluster);
@@ -43,6 +46,20 @@ test('answers silent for longer: it is noticed, and all goes on afterwards', asy
   });
   assert.ok(losses(usual) > before);
 });
+
+test(
+    'connections that stay silent, while new ones work: all go on by themselves',
+    {timeout: 180_000, skip}, async (context) => {
+      await survives(usual, context, {
+        async begin() {
+          link.silence({alsoNew: false});
+          const push = {changes: [insert('a', {createdAt: at()})]};
+          const {status} = await takes(0, 35, () => usual.server.client().post(push));
+          assert.ok([200, 503].includes(status));
+        }
+      });
+      link.speak();
+    });
 
 test('answers that are lost with their connection, again and again', async (context) => {
   await survives(usual, context, {
