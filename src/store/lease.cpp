@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "mana_sync/base/hash.h"
 #include "mana_sync/base/limits.h"
 
 namespace mana_sync::store {
@@ -18,9 +19,14 @@ Lease::Lease(net::Loop& loop, const std::string& url, Events events)
       connection_(loop, {.label = "lease",
                          .url = url,
                          .prepare = {},
-                         .on_up = [this] { take_lock(); },
+                         .on_up =
+                             [this] {
+                               end_last_session();
+                               take_lock();
+                             },
                          .on_down = [this] { on_down(); }}),
-      migrations_(connection_, loop.log()) {}
+      migrations_(connection_, loop.log()),
+      own_number_(static_cast<int64_t>(random_seed())) {}
 
 Lease::~Lease() {
   loop_.cancel(timer_);
@@ -35,10 +41,21 @@ bool Lease::is_standby() const {
 
 // --- Acquiring
 
+// Where its connection fell silent, PostgreSQL may know nothing of its end, and keeps the lock for
+// it.
+void Lease::end_last_session() {
+  Params params;
+  params.add_int8(own_number_);
+  const std::array calls{Call{&statements::end_other_sessions(), std::move(params)}};
+  connection_.submit(calls, [](const Answer&) {});
+}
+
 void Lease::take_lock() {
   step_ = Step::kLocking;
   connection_.set_answer_timeout(limits::kLeaseAnswerTimeoutMs);
-  const std::array calls{Call{&statements::try_writer_lock(), {}}};
+  Params params;
+  params.add_int8(own_number_);
+  const std::array calls{Call{&statements::try_writer_lock(), std::move(params)}};
   connection_.submit(calls, [this](const Answer& answer) { on_lock(answer); });
   events_.on_change();
 }

@@ -66,6 +66,7 @@ class Lease {
   // The way to the lease, one answer after the other; back to kIdle when the connection is lost.
   enum class Step { kIdle, kLocking, kMigrating, kReading, kSettling, kHeld, kClosing };
 
+  void end_last_session();
   void take_lock();
   void on_lock(const Answer& answer);
   void look_at_holder();
@@ -93,6 +94,7 @@ class Lease {
   const Events events_;
   PgConnection connection_;
   Migrations migrations_;
+  const int64_t own_number_;  // what no other process locks
   Step step_ = Step::kIdle;
   Term term_;
   int64_t floor_us_ = 0;

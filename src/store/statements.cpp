@@ -8,13 +8,16 @@
 namespace mana_sync::store::statements {
 namespace {
 
-// Rows of pg_locks that say who holds this advisory lock.
-std::string held(int64_t lock) {
+// Rows of pg_locks that say who holds this advisory lock: a number, or a parameter.
+std::string held(std::string_view lock) {
   return fmt::format(R"(
   locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (classid::bigint << 32 | objid::bigint) = {})",
                      lock);
+}
+std::string held(int64_t lock) {
+  return held(std::to_string(lock));
 }
 
 // The session that holds the writer lock and waits for what it is told next, since a given moment.
@@ -80,7 +83,17 @@ const Statement& insert_batch_again() {
 }
 
 const Statement& try_writer_lock() {
-  static const Statement statement{"", fmt::format("SELECT pg_try_advisory_lock({})", kWriterLock)};
+  static const Statement statement{"", fmt::format(R"(
+SELECT is_locked, CASE WHEN is_locked THEN pg_try_advisory_lock_shared($1::bigint) END
+FROM (SELECT pg_try_advisory_lock({}) AS is_locked OFFSET 0) AS writer)",
+                                                   kWriterLock)};
+  return statement;
+}
+
+const Statement& end_other_sessions() {
+  static const Statement statement{"", fmt::format(R"(
+SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE pid <> pg_backend_pid() AND {})",
+                                                   held("$1::bigint"))};
   return statement;
 }
 

@@ -85,7 +85,10 @@ enum CellColumn : int {
 [[nodiscard]] const Statement& lookup_inserts();
 
 // --- Lease (ARCHITECTURE §5).
+// $1 a number of the process's own, which its session locks, too, with the writer lock.
 [[nodiscard]] const Statement& try_writer_lock();
+// $1 that number: ends the other sessions that have locked it.
+[[nodiscard]] const Statement& end_other_sessions();
 [[nodiscard]] const Statement& release_writer_lock();
 // One text, which session of our role holds the lock idly and since when; no row if none does. Then
 // $1 such a text: ends that session, if it still stands so.

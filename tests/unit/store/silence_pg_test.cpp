@@ -5,6 +5,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <chrono>
+#include <functional>
+
 #include "mana_sync/base/limits.h"
 #include "silence.h"
 #include "statements.h"
@@ -14,7 +17,9 @@ namespace mana_sync::store {
 namespace {
 
 using sync::CommitOutcome;
+using testing::Contains;
 using testing::Each;
+using testing::Not;
 using testing::SizeIs;
 
 constexpr int64_t kStampUs = 1'700'000'000'000'000;
@@ -31,6 +36,14 @@ class SilenceTest : public StoreTest {
       timeouts.push_back(ms);
     }
     return timeouts;
+  }
+
+  // Runs the process until PostgreSQL shows something, which wakes no loop.
+  static void run_until_seen(StoreProcess& process, const std::function<bool()>& seen) {
+    process.run_until([&] {
+      process.loop->after(std::chrono::milliseconds(1), [] {});
+      return seen();
+    });
   }
 
   const std::string impatient_url_ = url + "?tcp_user_timeout=300";
@@ -68,17 +81,34 @@ TEST_F(SilenceTest, UnitWhoseAnswerDoesNotArrive_IsCommittedOnceOverAnotherConne
 TEST_F(SilenceTest, Standby_TakesOverWhenItIsItsOwnConnectionThatIsSilent) {
   admin_.exec(fmt::format("SELECT pg_advisory_lock({})", kWriterLock));
   StoreProcess standby(patient_url_);
-  standby.run_until([&] { return standby.has_logged("lease_waiting"); });
+  run_until_seen(standby, [&] {
+    return value(
+               "SELECT count(*) FROM pg_stat_activity "
+               "WHERE state = 'idle' AND query LIKE '%state_change%'") == "1";
+  });
   connections_.silence();
   admin_.exec(fmt::format("SELECT pg_advisory_unlock({})", kWriterLock));
   standby.pass_ms(limits::kLeaseRetryIntervalMs);
-  // It gets the lock, and does not hear of it; nor of the end of that session.
-  standby.run_until([&] {
-    return admin_.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-               .size() == 1;
+  // It gets the lock, and does not hear of it.
+  run_until_seen(standby, [&] {
+    return value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0";
   });
   standby.pass_ms(limits::kLeaseAnswerTimeoutMs);
   standby.wait_ready();
+}
+
+TEST_F(SilenceTest, Holder_HasTheLeaseBackThoughItsLastSessionLives) {
+  StoreProcess process(patient_url_);
+  process.wait_ready();
+  connections_.silence();
+  const std::string renewed = "SELECT high_water_us FROM mana_sync_lease";
+  const std::string before = value(renewed);
+  process.pass_ms(limits::kLeaseRenewIntervalMs);
+  run_until_seen(process, [&] { return value(renewed) != before; });
+  process.pass_ms(limits::kLeaseAnswerTimeoutMs);
+  process.run_until([&] { return process.grants == 2; });
+  EXPECT_THAT(process.states, Not(Contains(StoreState::kStandby)));
+  EXPECT_FALSE(process.has_logged("lease_holder_silent"));
 }
 
 TEST_F(SilenceTest, FenceThatIsNotAnswered_EndsTheConnectionOfTheLease) {
