@@ -20,7 +20,8 @@ constexpr std::string_view kQueryCanceled = "57014";
 
 constexpr const char* kRefusedTotal = "mana_sync_reads_refused_total";
 constexpr const char* kRefusedHelp =
-    "Reads refused since too many waited, or too long, they would have brought too much, or another "
+    "Reads refused since too many waited, or too long, they would have brought too much, or "
+    "another "
     "process has taken over.";
 constexpr const char* kTakenOver = "another process has taken over";
 
