@@ -341,6 +341,7 @@ Result<void> read_changes(const Value& list, Changeset& changeset) {
     const size_t count = change.edits.size();
     change.edits = rest.first(count);
     rest = rest.subspan(count);
+    changeset.edit_names_bytes += count * (change.table.size() + change.record.size());
   }
   return {};
 }
@@ -378,9 +379,14 @@ ChangesetReader::ChangesetReader(Counter& sanitized) : impl_(std::make_unique<Im
 ChangesetReader::~ChangesetReader() = default;
 
 Result<Changeset> ChangesetReader::read(std::string& body) {
+  const size_t names_bytes_max =
+      std::max(limits::kEditNamesBytesMax, limits::kEditNamesPerBodyByteMax * body.size());
   const Result<Value> json = impl_->tree.parse(body);
   if (!json) return std::unexpected(json.error());
   Result<Changeset> changeset = read_changeset(*json);
+  if (changeset && changeset->edit_names_bytes > names_bytes_max) {
+    return invalid("changes", "the names of the tables and records of all edits are too long");
+  }
   if (changeset) {
     impl_->sanitized.add(static_cast<int64_t>(impl_->tree.replaced()));
     changeset->arena = impl_->tree.release();

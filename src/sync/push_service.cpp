@@ -33,9 +33,10 @@ void add_rows(std::vector<ChangeRow>& unit_rows, WaitingPush& push) {
   }
 }
 
-// What a push takes until its outcome is known: its text as sent and as stored, and the changes.
+// What a push takes until its outcome is known: its text as sent and as stored, the changes, and
+// the names of the cells that may have to be looked up, as asked for and as sent to the store.
 size_t bytes_of(const Changeset& changeset, size_t body_bytes) {
-  size_t bytes = 2 * body_bytes;
+  size_t bytes = 2 * body_bytes + 2 * changeset.edit_names_bytes;
   for (const Change& change : changeset.changes) {
     bytes += sizeof(Change) + sizeof(ChangeRow) + change.edits.size() * sizeof(Edit);
   }

@@ -35,10 +35,13 @@ const pushOfRaw = (json, ids = ['r']) =>
 const deep = (brackets) => '['.repeat(brackets) + ']'.repeat(brackets);
 const numbers = (count) => `[${range(count).map(() => '1e300').join()}]`;
 
+const fields = Object.fromEntries(range(60_000).map((i) => [`f${i}`, i]));
+
 const heavyPushes = [
-  pushOf(insert('r', Object.fromEntries(range(60_000).map((i) => [`f${i}`, i])))),
-  pushOf(...range(9_000).map((i) => update(`r${i}`, {a: edit(i)}))),
+  pushOf(insert('r', fields)), pushOf(...range(9_000).map((i) => update(`r${i}`, {a: edit(i)}))),
   pushOf(...range(800).map((i) => update('r', {a: edit(i)}, {table: `${i}${'t'.repeat(1000)}`}))),
+  // Names that would be longer than all else, were each cell asked for by its own.
+  pushOf(insert('r'.repeat(1000), fields, {table: 't'.repeat(1000)})),
   // As deep as may be, and deeper.
   pushOfRaw(deep(500), range(900).map((i) => `r${i}`)), '['.repeat(mebibyte - 1),
   // Numbers of six characters that PostgreSQL writes out in 301, up to their bound and beyond it.

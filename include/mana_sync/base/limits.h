@@ -145,6 +145,10 @@ inline constexpr size_t kJsonDepthMax = 512;      // brackets
 // What the numbers of one body come to where they are longer written out than as sent: PostgreSQL
 // stores 1e300 in a few bytes, and prints 301 digits.
 inline constexpr size_t kNumbersWrittenOutBytesMax = 16 * kMiB;
+// What the names of the tables and records of one body's edits come to, each edit's own: where its
+// cell must be looked up, it is named. A body that is larger than the quotient may have more.
+inline constexpr size_t kEditNamesBytesMax = 64 * kMiB;
+inline constexpr size_t kEditNamesPerBodyByteMax = 4;
 inline constexpr int kSchemaVersionMax = 1;
 inline constexpr int64_t kClockSkewMsDefault = 300'000;  // PROTOCOL 5.7
 

@@ -53,7 +53,9 @@ struct Changeset {
   std::string client_id;
   int64_t since_us = 0;  // 0: the beginning
   std::vector<Change> changes;
-  std::vector<Edit> edits;      // of all changes, in order
+  std::vector<Edit> edits;  // of all changes, in order
+  // Of the tables and records of all edits, each edit's own.
+  size_t edit_names_bytes = 0;
   std::shared_ptr<void> arena;  // the text
 };
 

@@ -242,5 +242,19 @@ TEST_F(ChangesetTest, OutlivesTheNextPush) {
   EXPECT_EQ(first.changes[0].table, "t");
 }
 
+TEST_F(ChangesetTest, TheNamesOfAllEditsAreBounded) {  // docs/PROTOCOL.md, limits
+  const auto body_with = [](size_t edits) {
+    std::string fields = R"("f":1)";
+    for (size_t i = 1; i < edits; ++i) fields += fmt::format(R"(,"f{}":1)", i);
+    return fmt::format(R"({{"changes":[{{"table":"{}","id":"{}","op":"insert","data":{{{}}}}}]}})",
+                       std::string(limits::kNameBytesMax, 't'),
+                       std::string(limits::kNameBytesMax, 'r'), fields);
+  };
+  const size_t edits_max = limits::kEditNamesBytesMax / (2 * limits::kNameBytesMax);
+  EXPECT_EQ(error_of(body_with(edits_max)), "accepted");
+  EXPECT_EQ(error_of(body_with(edits_max + 1)),
+            "changes: the names of the tables and records of all edits are too long");
+}
+
 }  // namespace
 }  // namespace mana_sync::sync

@@ -1,4 +1,5 @@
 // What waits is bounded: in number, in bytes, in time (ARCHITECTURE §6).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "engine_world.h"
@@ -84,6 +85,18 @@ TEST_F(PushBoundsTest, WhatPushesAreToldCountsAmongTheBytesOfThoseThatWait) {  /
   while (!store_.reads.empty()) store_.fail_read();
   EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
   EXPECT_TRUE(world_.push_and_settle("b9", losing).ok()) << "a single one always fits";
+}
+
+TEST_F(PushBoundsTest, TheNamesOfTheirCellsCountAmongTheBytesOfWaitingPushes) {
+  std::string fields = field_of("f", "1");
+  for (int i = 0; i < 60'000; ++i) fields += fmt::format(R"(,"f{}":{{}})", i);
+  const std::string change = update_of(std::string(1'000, 'r'), fields);
+  size_t taken = 0;
+  while (taken < 100 && !world_.push("a", {change})->came) ++taken;
+  EXPECT_LE(taken, limits::kWaitingPushBytesMax / (2 * 60'000 * 1'000));
+  EXPECT_EQ(world_.metric("mana_sync_pushes_refused_total{bound=\"bytes\"}"), 1);
+  world_.settle();
+  EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
 }
 
 TEST_F(PushBoundsTest, LargePushesDoNotShareAUnit) {  // ARCHITECTURE §6
