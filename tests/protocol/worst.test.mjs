@@ -13,7 +13,7 @@ import {Key} from './support/tokens.mjs';
 import {fresh, test, until} from './support/wait.mjs';
 
 const bounds = {
-  MANA_SYNC_MAX_CONNECTIONS: 400,
+  MANA_SYNC_MAX_CONNECTIONS: 380,
   MANA_SYNC_MAX_BODY_BYTES: mebibyte,
   MANA_SYNC_MAX_BODIES_BYTES: 16 * mebibyte,
   MANA_SYNC_MAX_OUTPUT_BYTES: 16 * mebibyte,
@@ -21,7 +21,7 @@ const bounds = {
 };
 // What the two bounds of bytes, the cache and idle connections come to, and a quarter of the GiB
 // that docs/OPERATIONS.md has beside: the attackers are few.
-const residentBytesMax = 40 * mebibyte + 400 * 8192 + 256 * mebibyte;
+const residentBytesMax = 40 * mebibyte + 380 * 8192 + 256 * mebibyte;
 
 const range = (count) => [...Array(count).keys()];
 
@@ -124,8 +124,8 @@ class Attack {
     const pullWith = (token) => [this.head('GET', pull, {token})];
     const padding = 'x'.repeat(9_000);
     this.running = [
-      ...this.ask(24, heavyPush), ...this.ask(8, pullOfIt), ...this.ask(8, losingPush),
-      ...this.ask(24, () => pullWith(server.token(fresh('user'), {padding}))),
+      ...this.ask(12, heavyPush), ...this.ask(8, pullOfIt), ...this.ask(8, losingPush),
+      ...this.ask(12, () => pullWith(server.token(fresh('user'), {padding}))),
       ...this.ask(8, () => pullWith(new Key(fresh('kid')).token({sub: 'a'}))),
       ...this.stall(100, `GET /health HTTP/1.1\r\nHost: a\r\n${headerLines}`),
       ...this.stall(12, stalledBody), ...this.stall(100, unfinishedMessage),
@@ -209,7 +209,7 @@ test(
           most = Math.max(most, residentBytes(server) - before);
           const metrics = await server.metrics();
           return met.every((name) => metrics[name] > 0) &&
-              [200, 400, 401, 503].every((status) => attack.statuses[status] > 3);
+              [200, 400, 401, 503].every((status) => attack.statuses[status] > 0);
         });
       } finally {
         await attack.end();
