@@ -20,9 +20,8 @@ constexpr std::string_view kQueryCanceled = "57014";
 
 constexpr const char* kRefusedTotal = "mana_sync_reads_refused_total";
 constexpr const char* kRefusedHelp =
-    "Reads refused since too many waited, or too long, they would have brought too much, or "
-    "another "
-    "process has taken over.";
+    "Reads refused since too many waited, of all or of one user, or too long, they would have "
+    "brought too much, or another process has taken over.";
 constexpr const char* kTakenOver = "another process has taken over";
 
 }  // namespace
@@ -34,6 +33,8 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
       reads_total_(loop.metrics().counter("mana_sync_reads_total", "Reads sent to PostgreSQL.")),
       reads_beyond_count_total_(
           loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"all\"")),
+      reads_beyond_share_total_(
+          loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"user\"")),
       reads_beyond_time_total_(
           loop.metrics().counter(kRefusedTotal, kRefusedHelp, "bound=\"time\"")),
       reads_beyond_bytes_total_(
@@ -43,7 +44,7 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
       read_queue_reads_(loop.metrics().gauge("mana_sync_read_queue_reads",
                                              "Reads that wait to be sent to PostgreSQL.")) {
   for (int i = 0; i < connections; ++i) {
-    connections_.push_back(std::make_unique<PgConnection>(
+    lanes_.emplace_back().connection = std::make_unique<PgConnection>(
         loop, PgConnection::Options{
                   .label = fmt::format("read-{}", i + 1),
                   .url = url,
@@ -58,30 +59,47 @@ ReadQueue::ReadQueue(net::Loop& loop, const std::string& url, int connections,
                         dispatch();
                       },
                   .on_down = on_change_,
-              }));
+              });
   }
 }
 
 void ReadQueue::open() {
-  for (auto& connection : connections_) connection->open();
+  for (Lane& lane : lanes_) lane.connection->open();
 }
 
 void ReadQueue::close() {
   loop_.cancel(expiry_timer_);
   loop_.cancel(retry_timer_);
-  for (auto& connection : connections_) connection->close();
+  for (Lane& lane : lanes_) lane.connection->close();
 }
 
 bool ReadQueue::is_up() const {
-  return std::ranges::any_of(connections_, [](const auto& each) { return each->is_up(); });
+  return std::ranges::any_of(lanes_, [](const Lane& lane) { return lane.connection->is_up(); });
+}
+
+size_t ReadQueue::pending() const {
+  size_t count = waiting_.size();
+  for (const Lane& lane : lanes_) count += lane.sent.size();
+  return count;
+}
+
+ReadQueue::Refusal ReadQueue::find_refusal(const SharedText& user) {
+  if (is_refusing_) return {&reads_without_lease_total_, kTakenOver};
+  if (waiting_.size() >= limits::kReadsWaitingMax) {
+    return {&reads_beyond_count_total_, "too many reads wait for the database"};
+  }
+  if (waiting_.size_of(user) >= limits::kUserReadsWaitingMax) {
+    return {&reads_beyond_share_total_, "too many reads of this user wait for the database"};
+  }
+  return {};
 }
 
 void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Done done) {
-  if (is_refusing_ || waiting_.size() >= limits::kReadsWaitingMax) {
-    (is_refusing_ ? reads_without_lease_total_ : reads_beyond_count_total_).add();
-    const char* const why = is_refusing_ ? kTakenOver : "too many reads wait for the database";
-    return loop_.post(
-        [done = std::move(done), why]() mutable { done(fail(ErrorCode::kUnavailable, why)); });
+  if (const Refusal refusal = find_refusal(stream.user_id); refusal.counter != nullptr) {
+    refusal.counter->add();
+    return loop_.post([done = std::move(done), why = refusal.why]() mutable {
+      done(fail(ErrorCode::kUnavailable, why));
+    });
   }
   const int64_t deadline_ns = loop_.clock().steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
   waiting_.push_back(
@@ -90,65 +108,92 @@ void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Do
   schedule_expiry();
 }
 
+// --- Sending
+
 void ReadQueue::dispatch() {
   dispatch_waiting();
   read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
 }
 
-// Sends what waits, oldest first, as long as a connection has room.
+// Sends what waits as long as a connection has room.
 void ReadQueue::dispatch_waiting() {
-  if (retry_at_ns_ > loop_.clock().steady_ns()) return;
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if (is_held((*it)->stream)) {
-      ++it;
-      continue;
-    }
-    PgConnection* connection = free_connection();
-    if (connection == nullptr) return;
-    const std::shared_ptr<Read> read = std::move(*it);
-    it = waiting_.erase(it);
-    reads_total_.add();
-    in_flight_.push_back(read);
-    connection->submit(read->calls,
-                       [this, read](const Answer& answer) { on_answer(read, answer); });
+  if (waiting_.size() == 0 || retry_at_ns_ > loop_.clock().steady_ns()) return;
+  while (std::ranges::any_of(lanes_, [this](const Lane& lane) { return takes_reads(lane); })) {
+    Lane* lane = nullptr;
+    std::shared_ptr<Read> read = waiting_.take(
+        [&](const SharedText& user) { return (lane = find_lane_for(user)) != nullptr; },
+        [this](const Read& waiting) { return !is_held(waiting.stream); });
+    if (read == nullptr) return;
+    send(*lane, std::move(read));
   }
 }
 
+void ReadQueue::send(Lane& lane, std::shared_ptr<Read> read) {
+  reads_total_.add();
+  if (lane.sent.empty()) lane.front_since_ns = loop_.now_ns();
+  const std::vector<Call>& calls = read->calls;
+  lane.sent.push_back({std::move(read)});
+  lane.connection->submit(calls, [this, &lane](const Answer& answer) { on_answer(lane, answer); });
+}
+
+bool ReadQueue::is_slow(const Lane& lane) const {
+  return lanes_.size() > 1 && !lane.sent.empty() &&
+         loop_.now_ns() - lane.front_since_ns >= limits::kSlowReadMs * 1'000'000;
+}
+
+bool ReadQueue::takes_reads(const Lane& lane) const {
+  return lane.connection->is_up() && lane.sent.size() < limits::kReadsInFlightMax && !is_slow(lane);
+}
+
+bool ReadQueue::holds_reads_of(const Lane& lane, const SharedText& user) {
+  return std::ranges::any_of(lane.sent, [&](const Sent& sent) {
+    return !sent.is_sent_elsewhere && sent.read->stream.user_id == user;
+  });
+}
+
 // The one with the fewest reads in flight: behind a slow read nothing waits that need not.
-PgConnection* ReadQueue::free_connection() const {
-  PgConnection* best = nullptr;
-  for (const auto& connection : connections_) {
-    if (!connection->is_up() || connection->in_flight() >= limits::kReadsInFlightMax) continue;
-    if (best == nullptr || connection->in_flight() < best->in_flight()) best = connection.get();
+ReadQueue::Lane* ReadQueue::find_lane_for(const SharedText& user) {
+  const auto holds_his = [&](const Lane& lane) { return holds_reads_of(lane, user); };
+  const auto lanes_of_user = static_cast<size_t>(std::ranges::count_if(lanes_, holds_his));
+  const bool may_take_another = lanes_of_user == 0 || lanes_of_user + 1 < lanes_.size();
+  Lane* best = nullptr;
+  for (Lane& lane : lanes_) {
+    if (!takes_reads(lane) || (!may_take_another && !holds_his(lane))) continue;
+    if (best == nullptr || lane.sent.size() < best->sent.size()) best = &lane;
   }
   return best;
 }
 
-void ReadQueue::on_answer(const std::shared_ptr<Read>& read, const Answer& answer) {
-  std::erase(in_flight_, read);
-  if (read->done) {  // else its deadline has passed
-    switch (answer.kind) {
-      case Answer::Kind::kDone:
-        std::exchange(read->done, nullptr)(answer.results);
-        break;
-      case Answer::Kind::kLost:
-        waiting_.push_front(read);
-        break;
-      case Answer::Kind::kFailed:
-        if (is_transient(answer.sqlstate) && answer.sqlstate != kQueryCanceled) {
-          retry(read);
-          break;
-        }
-        loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
-        if (answer.sqlstate == kQueryCanceled) reads_beyond_time_total_.add();
-        std::exchange(read->done, nullptr)(
-            answer.sqlstate == kQueryCanceled
-                ? fail(ErrorCode::kUnavailable, "the database did not answer in time")
-                : fail(ErrorCode::kInternal, "the database failed a read"));
-        break;
-    }
-  }
+// --- The answer
+
+void ReadQueue::on_answer(Lane& lane, const Answer& answer) {
+  const Sent sent = std::move(lane.sent.front());
+  lane.sent.pop_front();
+  lane.front_since_ns = loop_.now_ns();
+  if (sent.read->done) take_answer(sent, answer);  // else its deadline has passed, or it was told
   dispatch();
+}
+
+void ReadQueue::take_answer(const Sent& sent, const Answer& answer) {
+  const std::shared_ptr<Read>& read = sent.read;
+  switch (answer.kind) {
+    case Answer::Kind::kDone:
+      return std::exchange(read->done, nullptr)(answer.results);
+    case Answer::Kind::kLost:
+      if (!sent.is_sent_elsewhere) waiting_.push_front(read);
+      return;
+    case Answer::Kind::kFailed:
+      if (is_transient(answer.sqlstate) && answer.sqlstate != kQueryCanceled) {
+        if (!sent.is_sent_elsewhere) retry(read);
+        return;
+      }
+      loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
+      if (answer.sqlstate == kQueryCanceled) reads_beyond_time_total_.add();
+      std::exchange(read->done, nullptr)(
+          answer.sqlstate == kQueryCanceled
+              ? fail(ErrorCode::kUnavailable, "the database did not answer in time")
+              : fail(ErrorCode::kInternal, "the database failed a read"));
+  }
 }
 
 void ReadQueue::retry(const std::shared_ptr<Read>& read) {
@@ -156,6 +201,21 @@ void ReadQueue::retry(const std::shared_ptr<Read>& read) {
   retry_at_ns_ = loop_.clock().steady_ns() + limits::kReadRetryDelayMs * 1'000'000;
   loop_.cancel(retry_timer_);
   retry_timer_ = loop_.after(milliseconds(limits::kReadRetryDelayMs), [this] { dispatch(); });
+}
+
+// What stands behind another user's slow read goes elsewhere, once, if there is room now: where all
+// is slow it would only be more.
+void ReadQueue::pass_by_slow_reads() {
+  if (std::ranges::none_of(lanes_, [this](const Lane& lane) { return takes_reads(lane); })) return;
+  for (Lane& lane : lanes_) {
+    if (!is_slow(lane)) continue;
+    const SharedText& slow_user = lane.sent.front().read->stream.user_id;
+    for (size_t i = lane.sent.size(); i-- > 1;) {
+      Sent& sent = lane.sent[i];
+      if (!sent.read->done || sent.read->stream.user_id == slow_user) continue;
+      if (!std::exchange(sent.is_sent_elsewhere, true)) waiting_.push_front(sent.read);
+    }
+  }
 }
 
 // --- Holding
@@ -181,6 +241,8 @@ void ReadQueue::schedule_expiry() {
     expiry_timer_ = {};
     refuse_due(loop_.clock().steady_ns(), "the database did not answer in time",
                reads_beyond_time_total_);
+    pass_by_slow_reads();
+    dispatch();
     if (pending() > 0) schedule_expiry();
   });
 }
@@ -198,9 +260,11 @@ void ReadQueue::refuse_due(int64_t due_ns, std::string_view why, Counter& refuse
     if (!read->done || read->deadline_ns > due_ns) return;
     due.push_back(std::exchange(read->done, nullptr));
   };
-  std::ranges::for_each(in_flight_, take_due);
-  std::ranges::for_each(waiting_, take_due);
-  std::erase_if(waiting_, [](const std::shared_ptr<Read>& read) { return !read->done; });
+  for (const Lane& lane : lanes_) {
+    for (const Sent& sent : lane.sent) take_due(sent.read);
+  }
+  waiting_.for_each(take_due);
+  waiting_.drop_told();
   read_queue_reads_.set(static_cast<int64_t>(waiting_.size()));
   // Callbacks come last: they may hand in more.
   for (Done& done : due) {

@@ -1,4 +1,9 @@
 // Read-only calls over the read connections: bounded, pipelined, sent again when a connection goes.
+//
+// What a read takes PostgreSQL is the user's doing, up to its statement's time limit. So that
+// nobody waits for that but the user himself, users take turns; one connection at least is left to
+// the others; and what stands behind a slow read of another's is sent again elsewhere, and told by
+// whichever answer comes first. With a single connection there is no elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +21,17 @@
 #include "mana_sync/net/loop.h"
 #include "mana_sync/sync/store_port.h"
 #include "pg_connection.h"
+#include "waiting_reads.h"
 
 namespace mana_sync::store {
 
 // Owns the read connections. One thread.
 class ReadQueue {
  public:
-  // One result for each call; kUnavailable when full or refusing, or when no answer came within
-  // limits::kRequestDeadlineMs or PostgreSQL ended a statement; kInternal when it refused one.
-  using Done = std::move_only_function<void(Result<std::span<const PgResult>>)>;
+  // One result for each call; kUnavailable when refusing, when too many wait, of all users or of
+  // this one, or when no answer came within limits::kRequestDeadlineMs or PostgreSQL ended a
+  // statement; kInternal when it refused one.
+  using Done = Read::Done;
 
   // `loop` must outlive it; `on_change`: is_up() may be different. `connections` >= 1. PostgreSQL
   // ends a statement after `statement_timeout_ms`, so that nothing runs on for nobody.
@@ -55,30 +62,47 @@ class ReadQueue {
   void set_refusing(bool is_refusing);
 
   [[nodiscard]] bool is_up() const;  // some connection is
-  [[nodiscard]] size_t pending() const { return waiting_.size() + in_flight_.size(); }
+  [[nodiscard]] size_t pending() const;
 
  private:
-  struct Read {
-    sync::StreamName stream;
-    std::vector<Call> calls;
-    Done done;  // empty once told
-    int64_t deadline_ns = 0;
+  struct Sent {
+    std::shared_ptr<Read> read;
+    bool is_sent_elsewhere = false;  // too
+  };
+  // A connection, and what it has not answered, in the order of its answers.
+  struct Lane {
+    std::unique_ptr<PgConnection> connection;
+    std::deque<Sent> sent;
+    int64_t front_since_ns = 0;  // since when PostgreSQL can be at work on the first
   };
 
+  // Why a read is not taken, for its client and for the metrics; no counter: it is.
+  struct Refusal {
+    Counter* counter = nullptr;
+    const char* why = "";
+  };
+
+  [[nodiscard]] Refusal find_refusal(const SharedText& user);
   void dispatch();
   void dispatch_waiting();
-  [[nodiscard]] PgConnection* free_connection() const;
+  void send(Lane& lane, std::shared_ptr<Read> read);
+  [[nodiscard]] bool is_slow(const Lane& lane) const;
+  [[nodiscard]] bool takes_reads(const Lane& lane) const;
+  [[nodiscard]] static bool holds_reads_of(const Lane& lane, const SharedText& user);
+  // nullptr: those that have room are for others.
+  [[nodiscard]] Lane* find_lane_for(const SharedText& user);
   [[nodiscard]] bool is_held(const sync::StreamName& stream) const;
-  void on_answer(const std::shared_ptr<Read>& read, const Answer& answer);
+  void on_answer(Lane& lane, const Answer& answer);
+  void take_answer(const Sent& sent, const Answer& answer);
+  void pass_by_slow_reads();
   void retry(const std::shared_ptr<Read>& read);
   void refuse_due(int64_t due_ns, std::string_view why, Counter& refused);
   void schedule_expiry();
 
   net::Loop& loop_;
   const std::function<void()> on_change_;
-  std::vector<std::unique_ptr<PgConnection>> connections_;
-  std::deque<std::shared_ptr<Read>> waiting_;
-  std::vector<std::shared_ptr<Read>> in_flight_;
+  std::deque<Lane> lanes_;
+  WaitingReads waiting_;
   std::vector<sync::StreamName> held_;  // a few at most, and only in bad times
   int64_t retry_at_ns_ = 0;
   bool is_refusing_ = false;
@@ -86,6 +110,7 @@ class ReadQueue {
   net::TimerId retry_timer_;
   Counter& reads_total_;
   Counter& reads_beyond_count_total_;
+  Counter& reads_beyond_share_total_;
   Counter& reads_beyond_time_total_;
   Counter& reads_beyond_bytes_total_;
   Counter& reads_without_lease_total_;

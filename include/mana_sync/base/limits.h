@@ -180,6 +180,9 @@ inline constexpr size_t kBatchBytesMax = 16 * kMiB;  // a single larger unit goe
 inline constexpr int kBatchesInFlightMax = 2;        // per connection
 inline constexpr size_t kReadsInFlightMax = 16;      // per connection
 inline constexpr size_t kReadsWaitingMax = 16'384;
+inline constexpr size_t kUserReadsWaitingMax = 1'024;
+// From then on a read of one user's is not to keep those of others waiting.
+inline constexpr int64_t kSlowReadMs = 100;
 inline constexpr int64_t kReconnectDelayMinMs = 50;
 inline constexpr int64_t kReconnectDelayMaxMs = 1'000;
 inline constexpr int64_t kConnectTimeoutMs = 5'000;
@@ -263,6 +266,7 @@ static_assert(kKeySetRetryMaxMs < kKeySetRefreshMs);
 static_assert(kPullPageChangesMax <= kPushDeltaChangesMax);
 static_assert((kReceiveBufferCount & (kReceiveBufferCount - 1)) == 0);
 static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
+static_assert(kUserReadsWaitingMax <= kReadsWaitingMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
 static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >=

@@ -216,7 +216,9 @@ TEST_F(OutageTest, ReadQueueFull_UnavailableAtOnce) {
   StoreProcess process("postgresql://127.0.0.1:1/nowhere");
   size_t refused = 0;
   for (size_t i = 0; i < limits::kReadsWaitingMax + 3; ++i) {
-    process.port().read_page(page_query(), [&](Result<sync::Page> page) {
+    sync::PageQuery query = page_query();
+    query.stream.user_id = std::to_string(i % 100);
+    process.port().read_page(std::move(query), [&](Result<sync::Page> page) {
       refused += page.error().code == ErrorCode::kUnavailable ? 1 : 0;
     });
   }
@@ -224,6 +226,18 @@ TEST_F(OutageTest, ReadQueueFull_UnavailableAtOnce) {
   process.run_until([&] { return refused > 0; });
   EXPECT_EQ(refused, 3U);
   EXPECT_EQ(process.metric("mana_sync_reads_refused_total{bound=\"all\"}"), 3);
+}
+
+TEST_F(OutageTest, ReadsOfOneUserDoNotFillTheQueue) {
+  StoreProcess process("postgresql://127.0.0.1:1/nowhere");
+  size_t refused = 0;
+  for (size_t i = 0; i < limits::kUserReadsWaitingMax + 3; ++i) {
+    process.port().read_page(page_query(), [&](Result<sync::Page> page) {
+      refused += page.error().code == ErrorCode::kUnavailable ? 1 : 0;
+    });
+  }
+  process.run_until([&] { return refused > 0; });
+  EXPECT_EQ(refused, 3U);
 }
 
 TEST_F(OutageTest, States_AreToldOnceEach) {
