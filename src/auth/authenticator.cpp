@@ -29,7 +29,7 @@ constexpr const char* kWaitsRefusedHelp =
     "Tokens whose key is not known and was not waited for: others wait already, too many of them, "
     "or keys were fetched not long ago.";
 
-AuthResult unknown_key() {
+std::unexpected<Error> unknown_key() {
   return fail(ErrorCode::kUnauthorized, "token's key is not known");
 }
 
@@ -207,6 +207,16 @@ void Authenticator::authenticate(std::string_view token, AuthCallback done) {
   std::optional<AuthResult> result = authenticate_now(token);
   if (!result) return impl_->wait_for_key(token, std::move(done));
   done(std::move(*result));
+}
+
+Result<void> Authenticator::check_again(const Identity& identity) {
+  if (!identity.is_vouched_for_by(*impl_->keys)) {
+    impl_->refused_total.add();
+    return unknown_key();
+  }
+  Result<void> times = check_times(identity.times, impl_->clock.wall_us());
+  if (!times) impl_->refused_total.add();
+  return times;
 }
 
 void Authenticator::on_keys(std::shared_ptr<const KeySet> keys) {

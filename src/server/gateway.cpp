@@ -80,7 +80,11 @@ std::optional<http::Response> Gateway::refuse_early(http::Request& request) {
 
 std::optional<auth::AuthResult> Gateway::identify(const http::Request& request) {
   if (request.context != nullptr) {
-    return std::static_pointer_cast<const auth::Identity>(request.context);
+    auto identity = std::static_pointer_cast<const auth::Identity>(request.context);
+    if (auto holds = authenticator_.check_again(*identity); !holds) {
+      return std::unexpected(std::move(holds.error()));
+    }
+    return identity;
   }
   const auto token = token_of(request);
   if (!token) return std::unexpected(token.error());

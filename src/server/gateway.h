@@ -43,7 +43,7 @@ class Gateway final : public http::Handler {
   [[nodiscard]] static Result<std::string_view> token_of(const http::Request& request);
   // Refuses what is certain to fail before its body is read.
   [[nodiscard]] std::optional<http::Response> refuse_early(http::Request& request);
-  // Whose request it is: a push's token was looked at when its head came, and is not again.
+  // Whose request it is: a push's token was looked at when its head came, and is not read again.
   // nullopt: a key must be fetched first.
   [[nodiscard]] std::optional<auth::AuthResult> identify(const http::Request& request);
   void serve_user(http::Request& request, http::Responder responder);

@@ -55,6 +55,10 @@ class Authenticator {
   // the authenticator. Destroying the authenticator drops who still waits without a call.
   void authenticate(std::string_view token, AuthCallback done);
 
+  // Whether one who was authenticated earlier still would be: a body may take its time. Allocates
+  // nothing if so.
+  [[nodiscard]] Result<void> check_again(const Identity& identity);
+
   // A fetch succeeded: swaps the set, forgets tokens whose key left, answers who waited.
   void on_keys(std::shared_ptr<const KeySet> keys);
   // A fetch failed: keeps the keys held, answers who waited.

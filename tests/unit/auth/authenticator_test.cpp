@@ -61,6 +61,22 @@ TEST_F(AuthenticatorTest, AcceptsAProperTokenAndNamesItsUser) {
   EXPECT_EQ((**answer)->get()->times.expires_at_s, 1700000060.5);
 }
 
+TEST_F(AuthenticatorTest, WhoWasAcceptedIsRefusedOnceTheTokenOrItsKeyIsOver) {  // PROTOCOL 1.4, 1.5
+  give_keys({key_, next_key_});
+  const auto of_key = ***ask(key_.sign(R"({"sub":"u","exp":1700000060})"));
+  const auto of_next = ***ask(next_key_.sign(R"({"sub":"v"})"));
+  EXPECT_TRUE(authenticator_.check_again(*of_key));
+  give_keys({next_key_});
+  EXPECT_FALSE(authenticator_.check_again(*of_key));
+  EXPECT_TRUE(authenticator_.check_again(*of_next));
+  give_keys({key_, TestKey("k2", 9)});
+  EXPECT_FALSE(authenticator_.check_again(*of_next)) << "another key under the same kid";
+  EXPECT_TRUE(authenticator_.check_again(*of_key));
+  clock_.advance_us(90'000'000);
+  EXPECT_FALSE(authenticator_.check_again(*of_key));
+  EXPECT_EQ(metric("mana_sync_tokens_refused_total"), 3);
+}
+
 TEST_F(AuthenticatorTest, AcceptsTheKeyOfRfc8037) {
   const TestKey key = TestKey::rfc8037("rfc");
   give_keys({key});
