@@ -142,11 +142,13 @@ void Connection::on_head_complete(bool more_input) {
   }
   if (!parser_.has_body()) return dispatch();
   state_ = State::kBody;
-  activity_ns_ = context_.loop.now_ns();
+  body_begun_ns_ = context_.loop.now_ns();
+  activity_ns_ = body_begun_ns_;
   if (!request_.keeps_body || is_preflight_) {
     parser_.skip_body();
   } else if (!has_room_for_body()) {
-    return refuse_body();
+    owner_.shed_slow_bodies(parser_.content_length());
+    if (!has_room_for_body()) return refuse_body();
   }
   // RFC 9110 §10.1.1: not needed where the body comes already.
   if (parser_.expects_continue() && !more_input) socket_->send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -185,7 +187,19 @@ bool Connection::count_body() {
   counted_body_bytes_ += grown;
   Gauge& held = context_.bounds.bodies_bytes;
   held.add(static_cast<int64_t>(grown));
-  return static_cast<size_t>(held.value()) <= context_.options.bodies_bytes_max;
+  const auto max = static_cast<int64_t>(context_.options.bodies_bytes_max);
+  if (held.value() > max) owner_.shed_slow_bodies(0);
+  return held.value() <= max;
+}
+
+std::optional<int64_t> Connection::body_begun_ns() const {
+  if (state_ != State::kBody || consuming_ || counted_body_bytes_ == 0) return std::nullopt;
+  return body_begun_ns_;
+}
+
+void Connection::drop_body() {
+  refuse_body();
+  settle();
 }
 
 void Connection::forget_body() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,9 @@ class ConnectionOwner {
   virtual void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
                                       std::unique_ptr<UpgradedConnection> next,
                                       std::string unread) = 0;
+  // There is no room for `bytes` more of bodies: refuses slow ones, but none of those whose bytes
+  // are being consumed.
+  virtual void shed_slow_bodies(size_t bytes) = 0;
   // The socket is gone; destroys the connection.
   virtual void on_connection_closed(SlotId connection) = 0;
 };
@@ -71,6 +75,12 @@ class Connection final : public net::SocketEvents {
   void end_stream(uint64_t request_number);
   [[nodiscard]] size_t pending_bytes() const { return socket_->pending_bytes(); }
   [[nodiscard]] bool is_streaming(uint64_t request_number) const;
+
+  // Since when a body has been coming of which some is held; nullopt: none is, or its bytes are
+  // being consumed.
+  [[nodiscard]] std::optional<int64_t> body_begun_ns() const;
+  // Refuses it, for want of room. REQUIRES: it has begun.
+  void drop_body();
 
   // Closes after the next answer, or after limits::kShutdownQuietMs if no request has begun by
   // then. Ends a streamed answer.
@@ -126,6 +136,7 @@ class Connection final : public net::SocketEvents {
   [[nodiscard]] bool has_room_for_input();
   void refuse_input();
   [[nodiscard]] bool has_room_for_body() const;
+  // False: it is too much.
   [[nodiscard]] bool count_body();
   void forget_body();
   void refuse_body();
@@ -190,6 +201,7 @@ class Connection final : public net::SocketEvents {
   bool shutting_down_ = false;
 
   int64_t head_begun_ns_ = 0;  // kHead: since when the head could come
+  int64_t body_begun_ns_ = 0;  // kBody: since when
   int64_t activity_ns_ = 0;    // last progress of the body, the answer, or the lingering peer
   int64_t shutdown_ns_ = 0;    // shutting_down_: since when
   int64_t head_done_ns_ = 0;   // where a request's duration starts

@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "connection.h"
 #include "mana_sync/base/limits.h"
@@ -140,6 +143,27 @@ class LoopServer final : public Server, public ConnectionOwner {
   }
   void on_connection_closed(SlotId connection) override { connections_.remove(connection); }
 
+  // Looks at all connections, but seldom.
+  void shed_slow_bodies(size_t bytes) override {
+    const int64_t now_ns = context_.loop.now_ns();
+    if (now_ns < slow_bodies_due_ns_) return;
+    slow_bodies_due_ns_ = now_ns + limits::kSlowBodiesIntervalMs * kNsPerMs;
+    std::vector<std::pair<int64_t, Connection*>> slow;  // since when
+    connections_.for_each([&](SlotId, Connection& connection) {
+      const auto begun_ns = connection.body_begun_ns();
+      if (!begun_ns || now_ns - *begun_ns < limits::kSlowBodyMs * kNsPerMs) return;
+      slow.emplace_back(*begun_ns, &connection);
+    });
+    std::ranges::sort(slow);
+    const size_t max = context_.options.bodies_bytes_max;
+    const size_t wanted = max - max / limits::kBodiesFreedShare;
+    for (const auto& [begun_ns, connection] : slow) {
+      const auto held = static_cast<size_t>(context_.bounds.bodies_bytes.value());
+      if (held + bytes <= wanted) return;
+      connection->drop_body();
+    }
+  }
+
   void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
                               std::unique_ptr<UpgradedConnection> next,
                               std::string unread) override {
@@ -161,6 +185,7 @@ class LoopServer final : public Server, public ConnectionOwner {
   SlotMap<UpgradedSlot> upgraded_;
   bool shutting_down_ = false;
   int64_t requests_end_ns_ = 0;  // shutting_down_: when those that await a request are closed
+  int64_t slow_bodies_due_ns_ = 0;
   std::unique_ptr<net::Listener> listener_;
 };
 

@@ -161,6 +161,7 @@ class PairServer final : public http::Server, public http::ConnectionOwner {
   http::Responder make_connection_responder(SlotId connection, uint64_t number) override {
     return make_responder(*this, connection, number);
   }
+  void shed_slow_bodies(size_t) override {}
   void on_connection_closed(SlotId connection) override { connections_.remove(connection); }
   void on_connection_upgraded(SlotId connection, net::StreamSocket& socket,
                               std::unique_ptr<http::UpgradedConnection> next,

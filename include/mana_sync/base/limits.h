@@ -43,6 +43,11 @@ inline constexpr size_t kKeptBufferBytesMax = 4 * kKiB;
 inline constexpr size_t kInputBytesMax = 128 * kMiB;
 // Request bodies held in memory, all connections together; beyond: 503.
 inline constexpr size_t kBodiesBytesMaxDefault = 1024 * kMiB;
+// Where there is no room for another, bodies that have been coming for that long make it, the
+// oldest first, until a part of the bound is free again. How often they are looked for at most.
+inline constexpr int64_t kSlowBodyMs = 10'000;
+inline constexpr size_t kBodiesFreedShare = 8;  // the bound divided by this
+inline constexpr int64_t kSlowBodiesIntervalMs = 100;
 // Past simdjson's need to read beyond the end (SIMDJSON_PADDING).
 inline constexpr size_t kBodyPaddingBytes = 64;
 // Connections beyond the maximum that are still told so (503); any more are closed at once.
@@ -254,6 +259,8 @@ static_assert(kBodyBytesMaxDefault < kBodiesBytesMaxDefault);
 static_assert(kKeptBufferBytesMax < kPipelinedInputBytesMax);
 static_assert(kHeaderBlockBytesMax + kPipelinedInputBytesMax + kReceiveBufferBytes <
               kInputBytesMax);
+static_assert(kSlowBodyMs < kBodyStallTimeoutMs,
+              "else one that stalls is closed before it is slow");
 static_assert(kFollowersOutputBytesMax < kOutputBytesMaxDefault);
 static_assert(kOverloadAddressConnectionsMax < kOverloadConnectionsMax);
 static_assert(kLingerTimeoutMs <= kLingerTotalTimeoutMs);

@@ -1,4 +1,5 @@
 // What the server refuses by itself (PROTOCOL 9.3), and that the client learns of it.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "http_fixture.h"
@@ -7,6 +8,8 @@
 
 namespace mana_sync::http {
 namespace {
+
+using ::testing::HasSubstr;
 
 class HttpRefusal : public HttpTest {
  protected:
@@ -198,6 +201,27 @@ TEST_F(HttpOverload, HeadsAndWhatWaitsBehindRequestsAreBoundedTogether) {  // PR
   EXPECT_EQ(exchange(connect(), kGet).status, 200);
   busy.close_with_reset();
   input_is(0);
+}
+
+TEST_F(HttpOverload, BodiesThatTakeTheirTimeMakeRoomForOthers) {
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
+  const std::string body(60'000, 'x');
+  Client& slow = connect();
+  slow.send(head + body.substr(1));
+  run_until([&] { return handler_.heads.size() == 1 && slow.unsent_bytes() == 0; });
+  run_ticks();
+  let_pass_ms(limits::kSlowBodyMs);
+  Client& other = connect();
+  EXPECT_EQ(exchange(other, head + body).body.size(), 60'000u);
+  EXPECT_EQ(next_answer(slow).status, 503);
+  wait_for_end(slow);
+  EXPECT_TRUE(has_metric("mana_sync_bodies_refused_total 1"));
+  EXPECT_TRUE(has_metric("mana_sync_bodies_bytes 0"));
+  // Alone, one may take all the time that it wants.
+  other.send(head + body.substr(1));
+  run_until([&] { return handler_.heads.size() == 3 && other.unsent_bytes() == 0; });
+  let_pass_ms(2 * limits::kSlowBodyMs);
+  EXPECT_EQ(exchange(other, "x").body.size(), 60'000u);
 }
 
 TEST_F(HttpOverload, ConnectionsFarBeyondTheMaximumAreClosed) {
