@@ -1,5 +1,7 @@
 #include "stream_loader.h"
 
+#include <algorithm>
+
 #include "mana_sync/base/check.h"
 #include "mana_sync/base/limits.h"
 
@@ -29,12 +31,18 @@ void StreamLoader::load(Stream& stream, Done done) {
 }
 
 void StreamLoader::start_next() {
-  while (in_flight_ < limits::kLoadsAtOnceMax && !waiting_.empty()) {
-    Load load = std::move(waiting_.front());
-    waiting_.pop_front();
-    ++in_flight_;
-    loads_.add();
+  while (users_in_flight_.size() < limits::kLoadsAtOnceMax) {
+    // One user's streams may be large, and many: they leave room for those of others.
+    const auto next = std::ranges::find_if(waiting_, [this](const Load& load) {
+      return std::ranges::count(users_in_flight_, load.stream->name.user_id) <
+             limits::kUserLoadsAtOnceMax;
+    });
+    if (next == waiting_.end()) break;
+    Load load = std::move(*next);
+    waiting_.erase(next);
     Stream& stream = *load.stream;
+    users_in_flight_.push_back(stream.name.user_id);
+    loads_.add();
     store_.load_stream(
         stream.name,
         [this, &stream](std::span<const ChangeRow> rows) {
@@ -42,15 +50,15 @@ void StreamLoader::start_next() {
           for (const ChangeRow& row : rows) stream.apply(row);
           cache_.account(stream);
         },
-        [this, begun_ns = clock_.steady_ns(),
+        [this, user_id = stream.name.user_id, begun_ns = clock_.steady_ns(),
          done = std::move(load.done)](Result<void> result) mutable {
           load_us_.add((clock_.steady_ns() - begun_ns) / 1'000);
-          --in_flight_;
+          users_in_flight_.erase(std::ranges::find(users_in_flight_, user_id));
           start_next();
           done(std::move(result));
         });
   }
-  in_flight_gauge_.set(static_cast<int64_t>(in_flight_));
+  in_flight_gauge_.set(static_cast<int64_t>(users_in_flight_.size()));
   waiting_gauge_.set(static_cast<int64_t>(waiting_.size()));
 }
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <vector>
 
 #include "mana_sync/base/clock.h"
 #include "mana_sync/base/metrics.h"
@@ -34,7 +35,7 @@ class StreamLoader {
   StorePort& store_;
   StreamCache& cache_;
   std::deque<Load> waiting_;
-  size_t in_flight_ = 0;
+  std::vector<SharedText> users_in_flight_;  // of each stream that is being read
   Counter& loads_;
   Counter& loaded_changes_;
   Counter& load_us_;

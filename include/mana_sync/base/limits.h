@@ -174,6 +174,7 @@ inline constexpr size_t kTailCacheShareMax = 8;  // a tail takes at most the bud
 inline constexpr size_t kTailBlockBytesMin = 512;
 inline constexpr size_t kTailBlockBytesMax = 64 * kKiB;
 inline constexpr size_t kLoadsAtOnceMax = 8;  // streams that are read into memory at a time
+inline constexpr ptrdiff_t kUserLoadsAtOnceMax = 4;
 inline constexpr size_t kStreamQueuePushesMax = 1'024;  // waiting pushes of one stream
 inline constexpr size_t kWaitingPushesMax = 16'384;     // waiting pushes of all streams
 inline constexpr size_t kWaitingPushBytesMax = 256 * kMiB;
@@ -274,6 +275,7 @@ static_assert(kPullPageChangesMax <= kPushDeltaChangesMax);
 static_assert((kReceiveBufferCount & (kReceiveBufferCount - 1)) == 0);
 static_assert(kStreamQueuePushesMax <= kWaitingPushesMax);
 static_assert(kUserReadsWaitingMax <= kReadsWaitingMax);
+static_assert(kUserLoadsAtOnceMax < kLoadsAtOnceMax);
 static_assert(kLeaseRenewIntervalMs * 1000 * 2 < kLeaseAheadUs,
               "a lease must survive one renewal that fails");
 static_assert(kLeaseIdleLooksMax * kLeaseRetryIntervalMs >=

@@ -127,7 +127,7 @@ TEST_F(PushServiceTest, AnotherLeaseBetweenLookupAndMergeForgetsWhatWasAsked) { 
 TEST_F(PushServiceTest, OnlySoManyStreamsAreLoadedAtATime) {
   std::vector<std::shared_ptr<Answer>> answers;
   for (size_t i = 0; i < limits::kLoadsAtOnceMax + 3; ++i) {
-    world_.stream.app_id = std::to_string(i);
+    world_.stream.user_id = std::to_string(i);
     answers.push_back(world_.push("a", {edit_of("r", "1")}));
     answers.push_back(world_.push("b", {edit_of("q", "1")}));
   }
@@ -142,6 +142,24 @@ TEST_F(PushServiceTest, OnlySoManyStreamsAreLoadedAtATime) {
   EXPECT_EQ(stored, answers.size() - 2);
   EXPECT_EQ(world_.metric("mana_sync_stream_loads_total"),
             static_cast<int64_t>(limits::kLoadsAtOnceMax + 3));
+}
+
+TEST_F(PushServiceTest, StreamsOfOneUserLeaveRoomForOthersToBeLoaded) {
+  std::vector<std::shared_ptr<Answer>> answers;
+  const auto push_to = [&](const char* user, size_t app) {
+    world_.stream = {.user_id = user, .app_id = std::to_string(app)};
+    answers.push_back(world_.push("a", {edit_of("r", "1")}));
+  };
+  constexpr size_t kMax = limits::kUserLoadsAtOnceMax;
+  for (size_t app = 0; app < kMax + 3; ++app) push_to("greedy", app);
+  world_.engine.run();
+  EXPECT_EQ(store_.loads.size(), kMax);
+  push_to("another", 0);
+  world_.engine.run();
+  EXPECT_EQ(store_.loads.size(), kMax + 1) << "it does not wait behind the other's";
+  EXPECT_EQ(world_.metric("mana_sync_stream_loads_waiting"), 3);
+  world_.settle();
+  for (const auto& answer : answers) EXPECT_TRUE(answer->ok());
 }
 
 TEST_F(PushServiceTest, ARenewalOfTheLeaseForgetsNothing) {
