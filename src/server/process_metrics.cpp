@@ -12,6 +12,8 @@
 #include <string>
 #include <system_error>
 
+#include "mana_sync/base/limits.h"
+
 namespace mana_sync::server {
 namespace {
 
@@ -41,14 +43,18 @@ int64_t resident_bytes() {
   return resident_pages * ::sysconf(_SC_PAGESIZE);
 }
 
-// Since Linux 6.2 the directory's size says how many there are. Before, all are listed: some ten
-// milliseconds for 50,000.
-int64_t open_fds() {
-  constexpr const char* kDirectory = "/proc/self/fd";
+constexpr const char* kDescriptors = "/proc/self/fd";
+
+// Since Linux 6.2 the directory's size says how many there are; before, it is 0.
+int64_t told_open_fds() {
   struct stat info {};
-  if (::stat(kDirectory, &info) == 0 && info.st_size > 0) return info.st_size;
+  return ::stat(kDescriptors, &info) == 0 ? info.st_size : 0;
+}
+
+// Some ten milliseconds for 50,000.
+int64_t listed_open_fds() {
   std::error_code error;
-  std::filesystem::directory_iterator entries(kDirectory, error);
+  std::filesystem::directory_iterator entries(kDescriptors, error);
   int64_t count = 0;
   while (!error && entries != std::filesystem::directory_iterator()) {
     ++count;
@@ -96,8 +102,17 @@ ProcessMetrics::ProcessMetrics(Metrics& metrics)
 void ProcessMetrics::update() {
   cpu_us_.add(cpu_us() - cpu_us_.value());
   resident_bytes_.set(resident_bytes());
-  open_fds_.set(open_fds());
+  update_open_fds();
   fds_max_.set(fds_max());
+}
+
+// Anybody may ask for metrics, and as often as he likes: what costs much is done seldom.
+void ProcessMetrics::update_open_fds() {
+  if (const int64_t told = told_open_fds(); told > 0) return open_fds_.set(told);
+  const int64_t now_us = clock_us(CLOCK_MONOTONIC);
+  if (now_us < listing_due_us_) return;
+  listing_due_us_ = now_us + limits::kDescriptorListingIntervalMs * 1'000;
+  open_fds_.set(listed_open_fds());
 }
 
 }  // namespace mana_sync::server

@@ -1,6 +1,8 @@
 // What the kernel knows of the process, under the names that every Prometheus client gives it.
 #pragma once
 
+#include <cstdint>
+
 #include "mana_sync/base/metrics.h"
 
 namespace mana_sync::server {
@@ -15,10 +17,13 @@ class ProcessMetrics {
   void update();
 
  private:
+  void update_open_fds();
+
   Counter& cpu_us_;
   Gauge& resident_bytes_;
   Gauge& open_fds_;
   Gauge& fds_max_;
+  int64_t listing_due_us_ = 0;
 };
 
 }  // namespace mana_sync::server

@@ -245,6 +245,10 @@ inline constexpr int64_t kLeaseSettleTimeoutMs = 10'000;
 // --- Log ---
 inline constexpr int kLogLinesPerSecondMax = 10;  // of one event
 
+// --- Metrics ---
+// Where descriptors are counted one by one.
+inline constexpr int64_t kDescriptorListingIntervalMs = 1'000;
+
 // --- Start and shutdown ---
 // So long, at most, those who come before PostgreSQL and the keys are there wait to be accepted.
 inline constexpr int64_t kStartHoldMs = 2'000;
