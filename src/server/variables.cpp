@@ -123,7 +123,7 @@ constexpr Variable kVariables[] = {
      kBytesMax},
     {"MANA_SYNC_PG_WRITE_CONNECTIONS", 2, "connections to PostgreSQL that write",
      "a number from {0} to {1}", set_number<&Config::write_connections>, 1, 64},
-    {"MANA_SYNC_PG_READ_CONNECTIONS", 2, "connections to PostgreSQL that read",
+    {"MANA_SYNC_PG_READ_CONNECTIONS", 3, "connections to PostgreSQL that read",
      "a number from {0} to {1}", set_number<&Config::read_connections>, 1, 64},
     {"MANA_SYNC_CORE_DUMPS", "no",
      "whether a crash may leave a core dump, which holds passwords, tokens and users' data",

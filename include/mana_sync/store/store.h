@@ -21,7 +21,7 @@ namespace mana_sync::store {
 struct StoreOptions {
   std::string database_url;   // a libpq URI or keyword string
   int write_connections = 2;  // >= 1
-  int read_connections = 2;   // >= 1
+  int read_connections = 3;   // >= 1
 };
 
 // How the store stands. A state is told once when it is entered.
