@@ -23,11 +23,14 @@ constexpr std::string_view kOfStream = R"(
     AND isfinite(created_at))";
 
 // Columns and source of whole rows; `also` yields further columns, each after a comma.
-std::string stream_rows(std::string_view also) {
+std::string rows_with(std::string_view also) {
   return fmt::format(R"(
   SELECT {}, data, field_timestamps, actor, origin::text AS origin, space_id::text AS space_id{}
-  FROM sync_changes {})",
-                     kColumns, also, kOfStream);
+  FROM sync_changes)",
+                     kColumns, also);
+}
+std::string stream_rows(std::string_view also) {
+  return fmt::format("{} {}", rows_with(also), kOfStream);
 }
 
 // Bounds `rows` (which come in `order`) by bytes within the query, so that a page of large rows is
@@ -283,19 +286,53 @@ FROM (
 
 std::string lookup_inserts_sql() {
   // What is_stored_insert (src/sync/stored_insert.h) asks of a row, as far as the row tells alone:
-  // it says when it was received, and otherwise what the insert says, or a part of it.
-  const std::string rows = fmt::format(R"(
-  SELECT written.* FROM
-    (SELECT DISTINCT * FROM unnest($4::text[], $5::text[], $6::jsonb[])
-       AS asked (asked_table, asked_record, asked_data)) AS asked,
-    LATERAL ({}
-      AND table_name = asked_table AND record_id = asked_record AND client_id = $3::text
-      AND op <> 'delete'
-      AND CASE WHEN data ->> 'updatedAt' = {}
-               THEN CASE op WHEN 'insert' THEN data - '{{id,updatedAt}}'::text[] = asked_data
-                            ELSE data - '{{id,updatedAt}}'::text[] <@ asked_data END END
-    ORDER BY created_at DESC LIMIT $7::bigint) AS written)",
-                                       stream_rows(", true AS wanted"), kReceiptTime);
+  // it says when it was received, and otherwise what the insert says, or a part of it. Each row of
+  // the records is read once, and whole inserts are told by a hash and by grouping: compared with
+  // each other, as many rows as are asked would take their square.
+  // The three columns that are compared say nothing new, but only the record's index has them all:
+  // without statistics the planner may else take a stream's, and read the stream (as scan_of_table
+  // says).
+  constexpr std::string_view kSaid = "'{id,updatedAt}'::text[]";
+  const std::string rows =
+      fmt::format(R"(
+  WITH asked AS MATERIALIZED (
+    SELECT DISTINCT table_name, record_id, said, jsonb_hash_extended(said, 0) AS hash
+    FROM unnest($4::text[], $5::text[], $6::jsonb[]) AS asked (table_name, record_id, said)
+  ),
+  own AS MATERIALIZED (
+    SELECT asked_table AS table_name, asked_record AS record_id, own.*
+    FROM (SELECT DISTINCT table_name AS asked_table, record_id AS asked_record FROM asked)
+           AS records,
+      LATERAL (
+        SELECT id, created_at,
+               CASE op WHEN 'insert' THEN jsonb_hash_extended(data - {said}, 0) END AS hash
+        FROM sync_changes {of_stream}
+          AND table_name = asked_table AND record_id = asked_record AND client_id = $3::text
+          AND (table_name, record_id, created_at) > (asked_table, asked_record, '-infinity')
+          AND op <> 'delete' AND data ->> 'updatedAt' = {receipt_time} OFFSET 0
+      ) AS own
+  ),
+  whole AS (
+    SELECT unnest((array_agg(id ORDER BY created_at DESC) FILTER (WHERE id IS NOT NULL))
+                    [1 : $7::bigint::int]) AS id
+    FROM (SELECT table_name, record_id, hash, id, created_at FROM own WHERE hash IS NOT NULL
+          UNION ALL SELECT table_name, record_id, hash, NULL, NULL FROM asked) AS either
+    GROUP BY table_name, record_id, hash HAVING bool_or(id IS NULL)
+  ),
+  parts AS MATERIALIZED (SELECT table_name, record_id, id, created_at FROM own WHERE hash IS NULL),
+  part AS (
+    SELECT newest.id FROM asked, LATERAL (
+      SELECT parts.id FROM parts, LATERAL (
+        SELECT data - {said} <@ asked.said AS is_part FROM sync_changes WHERE id = parts.id OFFSET 0
+      ) AS stored
+      WHERE parts.table_name = asked.table_name AND parts.record_id = asked.record_id AND is_part
+      ORDER BY parts.created_at DESC LIMIT $7::bigint
+    ) AS newest
+  )
+  SELECT written.* FROM (SELECT id AS found_id FROM whole UNION SELECT id FROM part) AS found,
+    LATERAL ({stored} WHERE id = found_id OFFSET 0) AS written)",
+                  arg("said", kSaid), arg("of_stream", kOfStream),
+                  arg("receipt_time", kReceiptTime), arg("stored", rows_with(", true AS wanted")));
   return bounded(rows, "created_at, id", "$8::bigint");
 }
 

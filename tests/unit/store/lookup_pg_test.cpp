@@ -217,6 +217,23 @@ TEST_F(LookupTest, InsertAmongLargeOthers_IsFound) {
   EXPECT_THAT(answer.inserts, testing::SizeIs(1));
 }
 
+// A push that brings thousands of one record's can be repeated: PostgreSQL would end what compares
+// each with each.
+TEST_F(LookupTest, ThousandsOfInsertsOfOneRecord_AreEachFound) {
+  constexpr int kCount = 6'000;
+  write_foreign(fmt::format(R"(SELECT n, 'insert', jsonb_build_object('n', n, 'updatedAt',
+                  to_char(to_timestamp({} + n) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')))",
+                            kStampUs / 1'000'000),
+                kCount);
+  std::vector<sync::RecordName> asked;
+  for (int n = 1; n <= kCount; ++n) {
+    asked.push_back({"todos", "r", fmt::format(R"({{"n": {}}})", n)});
+  }
+  const Answer answer = lookup({}, std::move(asked));
+  EXPECT_EQ(answer.error, std::nullopt);
+  EXPECT_THAT(answer.inserts, testing::SizeIs(kCount));
+}
+
 TEST_F(LookupTest, NothingAsked_NothingAnswered) {
   const Answer answer = lookup({});
   EXPECT_THAT(answer.values, IsEmpty());

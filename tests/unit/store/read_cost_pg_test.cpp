@@ -204,6 +204,19 @@ TEST_F(LookupCostTest, WinnerInTheNewestRow_NothingElseIsRead) {
   EXPECT_LE(cost({without_time}, "20000"), 2);
 }
 
+TEST_F(LookupCostTest, InsertOfAnotherRecord_TheStreamIsNotRead) {
+  const ReadCost read = read_cost(url, [&](StoreProcess& process) {
+    bool is_done = false;
+    process.port().lookup({kStream, {}, "c", {{"todos", "other", R"({"n": 1})"}}},
+                          [&](Result<sync::Lookup> found) {
+                            is_done = true;
+                            EXPECT_TRUE(found.has_value() && found->inserts.empty());
+                          });
+    process.run_until([&] { return is_done; });
+  });
+  EXPECT_LE(read.rows, 2);
+}
+
 TEST_F(LookupCostTest, TimesThatNobodySpelled_TheHistoryIsReadOnce) {
   std::vector<std::string> fields{"title"};
   for (int i = 0; i < 15; ++i) fields.push_back(fmt::format("f{}", i));
