@@ -61,6 +61,7 @@ class Worker final : public App, private store::StoreEvents {
     loop_->at_tick_end(net::TickPhase::kMerge, [this] {
       if (!engine_) return;
       engine_->run();
+      if (engine_->is_due()) loop_->post([] {});  // the next tick comes at once
       store_->note_stamp(engine_->last_stamp_us());
     });
     loop_->at_tick_end(net::TickPhase::kReclaim, [this] { advance_shutdown(); });

@@ -31,6 +31,10 @@ void Engine::run() {
   pushes_->run();
 }
 
+bool Engine::is_due() const {
+  return pushes_->is_due();
+}
+
 void Engine::grant(int64_t floor_us, int64_t high_water_us) {
   const bool is_another = floor_us_ != floor_us;
   const bool is_first = !floor_us_;

@@ -138,13 +138,16 @@ void PushService::schedule(Stream& stream) {
 }
 
 void PushService::run() {
+  edits_left_ = limits::kMergedEditsPerTickMax;
   // A step that needs nothing of the store schedules the next one.
-  while (!scheduled_.empty()) {
+  while (is_due() && edits_left_ > 0) {
     due_.swap(scheduled_);
-    for (Stream* stream : due_) {
-      stream->scheduled = false;
-      if (!stream->busy) advance(*stream);
+    auto next = due_.begin();
+    for (; next != due_.end() && edits_left_ > 0; ++next) {
+      (*next)->scheduled = false;
+      if (!(*next)->busy) advance(**next);
     }
+    scheduled_.insert(scheduled_.begin(), next, due_.end());
     due_.clear();
   }
   waiting_gauge_.set(static_cast<int64_t>(waiting_));
@@ -191,7 +194,8 @@ void PushService::start_unit(Stream& stream) {
       refuse(take_first(stream), ErrorCode::kUnavailable, kTooBusy);
       continue;
     }
-    if (!unit->pushes.empty() && !may_join(push, *unit)) break;
+    if (!unit->pushes.empty() && (edits_left_ <= 0 || !may_join(push, *unit))) break;
+    edits_left_ -= static_cast<ptrdiff_t>(push.changeset.edits.size());
     if (!push.asked && push.restated.empty()) {
       Unknowns unknowns = find_unknowns(push.changeset, unit->overlay);
       if (!unknowns.empty()) {

@@ -38,8 +38,10 @@ class PushService {
 
   void push(PushRequest request, AnswerCallback done);
 
-  // Lets every stream with work take its next step.
+  // Lets every stream with work take its next step, up to limits::kMergedEditsPerTickMax.
   void run();
+  // There is work for the next run().
+  [[nodiscard]] bool is_due() const { return !scheduled_.empty(); }
 
   [[nodiscard]] size_t waiting() const { return waiting_; }
 
@@ -98,6 +100,7 @@ class PushService {
   UuidGenerator ids_;
   std::vector<Stream*> scheduled_;
   std::vector<Stream*> due_;  // what run() has taken from there
+  ptrdiff_t edits_left_ = 0;  // of what this run() may merge
   // Pushes that wait or are under way.
   size_t waiting_ = 0;
   size_t waiting_bytes_ = 0;

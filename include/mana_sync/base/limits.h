@@ -173,6 +173,9 @@ inline constexpr size_t kTailBytesMax = 2 * kMiB;
 inline constexpr size_t kTailCacheShareMax = 8;  // a tail takes at most the budget divided by this
 inline constexpr size_t kTailBlockBytesMin = 512;
 inline constexpr size_t kTailBlockBytesMax = 64 * kKiB;
+// After that many edits, some 20 ms' work, what is left to merge waits for the next tick. A push is
+// merged in one go.
+inline constexpr ptrdiff_t kMergedEditsPerTickMax = 20'000;
 inline constexpr size_t kLoadsAtOnceMax = 8;  // streams that are read into memory at a time
 inline constexpr ptrdiff_t kUserLoadsAtOnceMax = 4;
 inline constexpr size_t kStreamQueuePushesMax = 1'024;  // waiting pushes of one stream

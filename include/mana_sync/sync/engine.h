@@ -80,8 +80,11 @@ class Engine {
   // A page of what pull() would answer, in parts. Fails as that does.
   void read_page(PullRequest request, ChangePageCallback done);
 
-  // Merges what waits and hands units to the store. Called once at the end of each tick.
+  // Merges what waits and hands units to the store. Called once at the end of each tick; where that
+  // was much, the rest is left to the next one.
   void run();
+  // Something is left.
+  [[nodiscard]] bool is_due() const;
 
   // The lease: stamps and cursors stay in (floor_us, high_water_us]. Beyond it pushes are refused
   // and cursors stand still. Another floor than the last one's means that another process may have

@@ -86,7 +86,7 @@ std::shared_ptr<Answer> EngineWorld::pull(int64_t since_us, std::optional<std::s
 void EngineWorld::settle() {
   do {
     engine.run();
-  } while (store.answer_any());
+  } while (store.answer_any() || engine.is_due());
 }
 
 Answer EngineWorld::push_and_settle(std::string_view client,

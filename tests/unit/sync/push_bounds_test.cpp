@@ -99,6 +99,32 @@ TEST_F(PushBoundsTest, TheNamesOfTheirCellsCountAmongTheBytesOfWaitingPushes) {
   EXPECT_EQ(world_.engine.waiting_pushes(), 0u);
 }
 
+TEST_F(PushBoundsTest, OfLargePushesATickMergesOne_AndTheOthersFollow) {
+  const auto push_to = [this](const std::string& app) {
+    world_.stream.app_id = app;
+    std::string fields = field_of("f", "1");
+    for (ptrdiff_t i = 0; i < limits::kMergedEditsPerTickMax; ++i) {
+      fields += fmt::format(R"(,"f{}":{{}})", i);
+    }
+    return world_.push("a", {update_of("r", fields)});
+  };
+  for (const std::string app : {"one", "two"}) {
+    world_.stream.app_id = app;
+    world_.push_and_settle("warm", {edit_of("warm", "0", -100'000)});
+  }
+  const auto first = push_to("one");
+  const auto behind = push_to("one");
+  const auto second = push_to("two");
+  world_.engine.run();
+  EXPECT_EQ(store_.commits.size(), 1u);
+  EXPECT_TRUE(world_.engine.is_due());
+  world_.engine.run();
+  EXPECT_EQ(store_.commits.size(), 2u);
+  EXPECT_FALSE(world_.engine.is_due());
+  world_.settle();
+  EXPECT_TRUE(first->ok() && behind->ok() && second->ok());
+}
+
 TEST_F(PushBoundsTest, LargePushesDoNotShareAUnit) {  // ARCHITECTURE §6
   world_.warm_up();
   const std::string value = "\"" + std::string(5 * limits::kMiB, 'x') + "\"";
