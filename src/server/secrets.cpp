@@ -28,8 +28,11 @@ bool is_harmless(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-// `path?name=value&…`.
+// `path?name=value&…#fragment`.
 std::string hide_parameters(std::string_view text) {
+  if (const size_t fragment = text.find('#'); fragment != std::string_view::npos) {
+    return hide_parameters(text.substr(0, fragment)).append("#").append(kHidden);
+  }
   std::string out;
   while (!text.empty()) {
     const size_t end = std::min(text.find_first_of("?&", 1), text.size());
@@ -45,14 +48,17 @@ std::string hide_parameters(std::string_view text) {
   return out;
 }
 
-// A password may hold an @, a / or a ? that should have been encoded: up to the last @, all is.
+// A password may hold an @, a / or a ? that should have been encoded: up to the last @, all is. A
+// user without one is a token, as a rule, but for PostgreSQL.
 std::string without_url_secrets(std::string_view text, size_t authority) {
   const size_t at = text.rfind('@');
   const size_t colon = text.find(':', authority);
-  if (at == std::string_view::npos || colon > at) {
+  const bool has_password = colon < at;
+  if (at == std::string_view::npos || (!has_password && text.starts_with("postgres"))) {
     return std::string(text.substr(0, authority)) + hide_parameters(text.substr(authority));
   }
-  return std::string(text.substr(0, colon + 1)).append(kHidden) + hide_parameters(text.substr(at));
+  const size_t shown = has_password ? colon + 1 : authority;
+  return std::string(text.substr(0, shown)).append(kHidden) + hide_parameters(text.substr(at));
 }
 
 // The end of a keyword string's value that begins at `begin`.

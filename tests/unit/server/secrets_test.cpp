@@ -31,7 +31,10 @@ INSTANTIATE_TEST_SUITE_P(
         Shown{"postgresql://db:1/x?user=a@b&password=s", "postgresql://db:***@b&password=***"},
         Shown{"postgresql://db/x?pass%77ord=s", "postgresql://db/x?pass%77ord=***"},
         Shown{"https://id/jwks?token=s", "https://id/jwks?token=***"},
-        Shown{"https://a:s@id/jwks", "https://a:***@id/jwks"}));
+        Shown{"https://a:s@id/jwks", "https://a:***@id/jwks"},
+        Shown{"https://token@id/jwks", "https://***@id/jwks"},
+        Shown{"https://id/jwks?a=s#secret", "https://id/jwks?a=***#***"},
+        Shown{"postgresql://a:s#t@db/x", "postgresql://a:***@db/x"}));
 
 INSTANTIATE_TEST_SUITE_P(
     KeywordStrings, Secrets,
