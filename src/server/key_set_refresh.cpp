@@ -33,9 +33,13 @@ std::thread start_without_signals(std::function<void()> body) {
 struct KeySetRefresh::Impl {
   // What the loop's thread needs; gone when the refresh is.
   struct Receiver {
+    void take(uint64_t number, FetchResult result);
+
     OnResult on_result;
     Counter& ok_total;
     Counter& failed_total;
+    uint64_t asked = 0;  // how often a fetch was asked for; written by the loop, under the mutex
+    std::shared_ptr<const auth::KeySet> held{};  // what was not told, since newer ones come
   };
 
   Impl(net::Loop& the_loop, std::string the_url, OnResult on_result, KeySetSchedule the_schedule);
@@ -43,9 +47,11 @@ struct KeySetRefresh::Impl {
 
   void run();
   FetchResult fetch();
-  void report(FetchResult result);
-  // Until the time is over, a fetch is asked for, or the end.
-  void wait(int64_t delay_ms);
+  // `number`: of the requests that came before the fetch began.
+  void report(uint64_t number, FetchResult result);
+  // Until the time is over, one more fetch is asked for, or the end.
+  void wait(uint64_t number, int64_t delay_ms);
+  [[nodiscard]] uint64_t asked();
   [[nodiscard]] bool is_stopping();
 
   net::Loop& loop;
@@ -55,9 +61,8 @@ struct KeySetRefresh::Impl {
   std::shared_ptr<Receiver> receiver;
   HttpFetch http;
 
-  std::mutex mutex;  // guards the two below
+  std::mutex mutex;  // guards `stopping` and receiver->asked
   bool stopping = false;
-  bool requested = false;  // true exactly when a fetch was asked for after the last one began
   std::condition_variable changed;
   std::thread thread;
 };
@@ -69,7 +74,8 @@ KeySetRefresh::Impl::Impl(net::Loop& the_loop, std::string the_url, OnResult on_
   constexpr const char* kHelp = "Fetches of the issuer's key set.";
   Counter& ok_total = loop.metrics().counter(kName, kHelp, "result=\"ok\"");
   Counter& failed_total = loop.metrics().counter(kName, kHelp, "result=\"failed\"");
-  receiver = std::make_shared<Receiver>(Receiver{std::move(on_result), ok_total, failed_total});
+  receiver = std::make_shared<Receiver>(Receiver{
+      .on_result = std::move(on_result), .ok_total = ok_total, .failed_total = failed_total});
   thread = start_without_signals([this] { run(); });
 }
 
@@ -87,11 +93,12 @@ void KeySetRefresh::Impl::run() {
   bool has_keys = false;
   int64_t retry_ms = schedule.retry_min_ms;
   while (!is_stopping()) {
+    const uint64_t number = asked();
     FetchResult result = fetch();
     if (is_stopping()) return;
     has_keys = has_keys || result.has_value();
-    report(std::move(result));
-    wait(has_keys ? schedule.refresh_ms : retry_ms);
+    report(number, std::move(result));
+    wait(number, has_keys ? schedule.refresh_ms : retry_ms);
     retry_ms = std::min(retry_ms * 2, schedule.retry_max_ms);
   }
 }
@@ -106,7 +113,7 @@ FetchResult KeySetRefresh::Impl::fetch() {
   return keys;
 }
 
-void KeySetRefresh::Impl::report(FetchResult result) {
+void KeySetRefresh::Impl::report(uint64_t number, FetchResult result) {
   if (result) {
     loop.log().info(
         "key_set_fetched",
@@ -114,19 +121,31 @@ void KeySetRefresh::Impl::report(FetchResult result) {
   } else {
     loop.log().warn("key_set_failed", {{"url", log_url}, {"reason", result.error().message}});
   }
-  loop.post([weak = std::weak_ptr(receiver), result = std::move(result)]() mutable {
+  loop.post([weak = std::weak_ptr(receiver), number, result = std::move(result)]() mutable {
     const std::shared_ptr<Receiver> alive = weak.lock();
-    if (alive == nullptr) return;
-    (result ? alive->ok_total : alive->failed_total).add();
-    alive->on_result(std::move(result));
+    if (alive != nullptr) alive->take(number, std::move(result));
   });
 }
 
-void KeySetRefresh::Impl::wait(int64_t delay_ms) {
+// Whoever asked after the fetch began may have seen a key that it did not: the next one answers.
+void KeySetRefresh::Impl::Receiver::take(uint64_t number, FetchResult result) {
+  (result ? ok_total : failed_total).add();
+  if (result) held = std::move(*result);
+  if (number != asked) return;
+  if (held != nullptr) result = std::move(held);
+  held = nullptr;
+  on_result(std::move(result));
+}
+
+void KeySetRefresh::Impl::wait(uint64_t number, int64_t delay_ms) {
   std::unique_lock lock(mutex);
   changed.wait_for(lock, std::chrono::milliseconds(delay_ms),
-                   [this] { return stopping || requested; });
-  requested = false;
+                   [&] { return stopping || receiver->asked != number; });
+}
+
+uint64_t KeySetRefresh::Impl::asked() {
+  const std::lock_guard lock(mutex);
+  return receiver->asked;
 }
 
 bool KeySetRefresh::Impl::is_stopping() {
@@ -143,7 +162,7 @@ KeySetRefresh::~KeySetRefresh() = default;
 void KeySetRefresh::fetch_now() {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->requested = true;
+    ++impl_->receiver->asked;
   }
   impl_->changed.notify_one();
 }

@@ -26,7 +26,7 @@ struct KeySetSchedule {
 class KeySetRefresh {
  public:
   // What a fetch brought: a set with at least one key, or kUnavailable with what went wrong. On the
-  // loop's thread.
+  // loop's thread. Not of a fetch that had begun when another was asked for: that one tells.
   using OnResult = std::function<void(Result<std::shared_ptr<const auth::KeySet>>)>;
 
   // Starts the first fetch of `url` (`http:`, `https:` or `file:`). Proxies of the environment are
@@ -39,7 +39,7 @@ class KeySetRefresh {
   KeySetRefresh& operator=(const KeySetRefresh&) = delete;
 
   // Asks for a fetch at once, or right after the one under way, which may have read older keys.
-  // Requests that wait for the same fetch are one. Any thread.
+  // Requests that wait for the same fetch are one. REQUIRES: called on the loop's thread.
   void fetch_now();
 
  private:

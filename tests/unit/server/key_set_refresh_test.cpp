@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -202,6 +203,38 @@ TEST_F(KeySetRefreshTest, FetchesOnRequest_AndManyRequestsAreOne) {  // PROTOCOL
   refresh_.reset();
   // The first request may have started a fetch that the others came too late for.
   EXPECT_LE(server.requests(), 3u);
+}
+
+// Else a token with a new key, come while the old ones are on their way, would be refused.
+TEST_F(KeySetRefreshTest, WhatWasOnItsWayWhenAFetchWasAskedForIsNotTold) {  // PROTOCOL 1.4
+  std::promise<void> go_on;
+  TestServer server([&, n = 0](const auto&) mutable {
+    if (++n == 1) go_on.get_future().wait();
+    return n == 2 ? answer("200 OK", kJwks) : answer("500 Oh", "");
+  });
+  start(server.url());
+  server.wait_for_request();
+  refresh_->fetch_now();
+  go_on.set_value();
+  wait_for_results(1);
+  EXPECT_TRUE(results_[0]);
+  EXPECT_EQ(server.requests(), 2u);
+}
+
+TEST_F(KeySetRefreshTest, WhereTheFetchThatWasAskedForFailsTheOneBeforeItCounts) {
+  std::promise<void> go_on;
+  TestServer server([&, n = 0](const auto&) mutable {
+    if (++n == 1) go_on.get_future().wait();
+    return n == 1 ? answer("200 OK", kJwks) : answer("500 Oh", "");
+  });
+  start(server.url());
+  server.wait_for_request();
+  refresh_->fetch_now();
+  go_on.set_value();
+  wait_for_results(1);
+  EXPECT_TRUE(results_[0]);
+  EXPECT_THAT(metrics_.render(),
+              HasSubstr("mana_sync_key_set_fetches_total{result=\"failed\"} 1\n"));
 }
 
 TEST_F(KeySetRefreshTest, ReadsFiles) {  // PROTOCOL 1.4
