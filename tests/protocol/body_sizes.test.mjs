@@ -15,8 +15,7 @@ const head = (client, lines) => ['POST /sync/app HTTP/1.1', 'Host: localhost',
                                  `Authorization: Bearer ${client.token}`, ...lines, '', '']
                                     .join('\r\n');
 // A push of `bytes` bytes.
-const bodyOf = (bytes) =>
-    JSON.stringify({changes: [insert('a', {createdAt: at()})]}).padEnd(bytes);
+const bodyOf = (bytes) => JSON.stringify({changes: [insert('a', {createdAt: at()})]}).padEnd(bytes);
 
 test('2.12 a body of the greatest size is accepted, one byte more is 413', async () => {
   const client = server.client();
