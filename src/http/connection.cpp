@@ -42,8 +42,6 @@ void Connection::open(SlotId id, int fd) {
 }
 
 void Connection::begin_shutdown() {
-  shutting_down_ = true;
-  shutdown_ns_ = context_.loop.now_ns();
   if (state_ == State::kStreaming) finish_stream();
   settle();
 }
@@ -312,7 +310,7 @@ bool Connection::awaits_request() const {
 
 int64_t Connection::deadline_ns() const {
   const auto after = [](int64_t begun_ns, int64_t ms) { return begun_ns + ms * kNsPerMs; };
-  if (shutting_down_ && awaits_request()) return after(shutdown_ns_, limits::kShutdownQuietMs);
+  if (context_.is_ending() && awaits_request()) return *context_.requests_end_ns;
   const bool sends = socket_->pending_bytes() > 0;
   const int64_t send_ns = sends ? after(activity_ns_, limits::kSendStallTimeoutMs) : kNever;
   switch (state_) {
@@ -353,7 +351,7 @@ void Connection::on_timer() {
 }
 
 void Connection::on_deadline() {
-  if (shutting_down_ && awaits_request()) return close_socket();
+  if (context_.is_ending() && awaits_request()) return close_socket();
   if (state_ == State::kBody) return refuse(kBodyTimeout);
   if (socket_->pending_bytes() > 0) return cut(context_.bounds.stalled_cut);
   switch (state_) {

@@ -28,6 +28,10 @@ struct ConnectionContext {
   DateCache date;
   RefusedCounters refused;
   BoundMetrics bounds;
+  // Once the end has begun: when those that still await a request are closed.
+  std::optional<int64_t> requests_end_ns{};
+
+  [[nodiscard]] bool is_ending() const { return requests_end_ns.has_value(); }
 };
 
 // Who holds the connections.
@@ -82,8 +86,8 @@ class Connection final : public net::SocketEvents {
   // Refuses it, for want of room. REQUIRES: it has begun.
   void drop_body();
 
-  // Closes after the next answer, or after limits::kShutdownQuietMs if no request has begun by
-  // then. Ends a streamed answer.
+  // The end has begun (ConnectionContext): ends a streamed answer. It closes after the next answer,
+  // or when no request has begun in time.
   void begin_shutdown();
   // No request is under way, and none can come.
   [[nodiscard]] bool is_over() const {
@@ -198,12 +202,10 @@ class Connection final : public net::SocketEvents {
   bool step_is_due_ = false;
   bool receive_paused_ = false;
   bool peer_finished_ = false;
-  bool shutting_down_ = false;
 
   int64_t head_begun_ns_ = 0;  // kHead: since when the head could come
   int64_t body_begun_ns_ = 0;  // kBody: since when
   int64_t activity_ns_ = 0;    // last progress of the body, the answer, or the lingering peer
-  int64_t shutdown_ns_ = 0;    // shutting_down_: since when
   int64_t head_done_ns_ = 0;   // where a request's duration starts
   int64_t linger_begun_ns_ = 0;
   size_t lingered_bytes_ = 0;

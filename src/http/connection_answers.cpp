@@ -65,7 +65,7 @@ void Connection::send_answer(const Request* request, Response response) {
 }
 
 bool Connection::closes_after(const Request* request, const Response& response) const {
-  return response.close || shutting_down_ || (request != nullptr && !request->keep_alive);
+  return response.close || context_.is_ending() || (request != nullptr && !request->keep_alive);
 }
 
 // Tells the handler, too.
@@ -149,7 +149,7 @@ void Connection::begin_stream(uint64_t request_number, Response response, Stream
     state_ = State::kStreaming;
     forget_request();
     send_piece(std::move(response.body));
-    if (shutting_down_) {
+    if (context_.is_ending()) {
       finish_stream();
     } else {
       stream_ = &events;
@@ -186,7 +186,7 @@ void Connection::end_stream(uint64_t request_number) {
 // A writer who did not ask for it is told when the connection is gone.
 void Connection::finish_stream() {
   if (stream_framing_ == AnswerFraming::kChunked) queue(std::string(kLastChunk), {}, News::kWanted);
-  finish_answer(stream_closes_ || shutting_down_);
+  finish_answer(stream_closes_ || context_.is_ending());
 }
 
 // --- Upgrades ---

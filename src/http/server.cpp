@@ -80,7 +80,7 @@ class LoopServer final : public Server, public ConnectionOwner {
   bool is_quiet() const override {
     // All are looked at only when it is likely.
     const bool requests_may_come =
-        connections_.size() > 0 && context_.loop.now_ns() < requests_end_ns_;
+        connections_.size() > 0 && context_.loop.now_ns() < context_.requests_end_ns;
     if (requests_may_come || context_.bounds.requests.value() > 0) return false;
     return listener_->has_ended() &&
            connections_.all_of([](const Connection& connection) { return connection.is_over(); });
@@ -90,8 +90,8 @@ class LoopServer final : public Server, public ConnectionOwner {
   void resume_accepting() override { listener_->resume(); }
 
   void begin_shutdown() override {
-    if (std::exchange(shutting_down_, true)) return;
-    requests_end_ns_ = context_.loop.now_ns() + limits::kShutdownQuietMs * kNsPerMs;
+    if (context_.is_ending()) return;
+    context_.requests_end_ns = context_.loop.now_ns() + limits::kShutdownQuietMs * kNsPerMs;
     listener_->close();
     connections_.for_each([](SlotId, Connection& connection) { connection.begin_shutdown(); });
     upgraded_.for_each([](SlotId, UpgradedSlot& slot) { slot.begin_shutdown(); });
@@ -135,7 +135,6 @@ class LoopServer final : public Server, public ConnectionOwner {
     const SlotId id = connections_.insert(
         std::make_unique<Connection>(context_, *this, std::move(address), refusal));
     connections_.find(id)->open(id, fd);
-    if (shutting_down_) connections_.find(id)->begin_shutdown();
   }
 
   Responder make_connection_responder(SlotId connection, uint64_t request_number) override {
@@ -172,7 +171,7 @@ class LoopServer final : public Server, public ConnectionOwner {
         std::make_unique<UpgradedSlot>(socket, std::move(next), std::move(address)));
     UpgradedSlot& slot = *upgraded_.find(id);
     slot.open(upgraded_, id, std::move(unread));
-    if (shutting_down_) slot.begin_shutdown();
+    if (context_.is_ending()) slot.begin_shutdown();
   }
 
   Connection* find_connection(SlotId connection) const override {
@@ -183,8 +182,6 @@ class LoopServer final : public Server, public ConnectionOwner {
   AddressCounts addresses_;  // outlives the connections
   SlotMap<Connection> connections_;
   SlotMap<UpgradedSlot> upgraded_;
-  bool shutting_down_ = false;
-  int64_t requests_end_ns_ = 0;  // shutting_down_: when those that await a request are closed
   int64_t slow_bodies_due_ns_ = 0;
   std::unique_ptr<net::Listener> listener_;
 };
