@@ -14,6 +14,7 @@
 #include "mana_sync/base/hash.h"
 #include "mana_sync/base/limits.h"
 #include "mana_sync/base/probes.h"
+#include "reasons.h"
 
 namespace mana_sync::store {
 
@@ -21,8 +22,6 @@ using std::chrono::milliseconds;
 using sync::CommitOutcome;
 
 namespace {
-
-constexpr std::string_view kTakenOver = "another process has taken over";
 
 // A unit may have more rows than a batch gathers.
 constexpr std::array<int64_t, 14> kBatchBounds = {1,   2,   4,   8,     16,    32,    64,
@@ -263,7 +262,7 @@ void GroupCommit::schedule_expiry() {
 void GroupCommit::expire_units() {
   std::vector<Unit> expired = take_units(loop_.clock().steady_ns());
   commits_expired_total_.add(static_cast<int64_t>(expired.size()));
-  give_up(expired, "the database did not answer in time");
+  give_up(expired, kNoAnswerInTime);
 }
 
 // What is on its way will be refused, if it arrives, or was stored before: either way nobody here

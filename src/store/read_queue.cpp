@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "mana_sync/base/limits.h"
+#include "reasons.h"
 
 namespace mana_sync::store {
 
@@ -22,7 +23,6 @@ constexpr const char* kRefusedTotal = "mana_sync_reads_refused_total";
 constexpr const char* kRefusedHelp =
     "Reads refused since too many waited, of all or of one user, or too long, they would have "
     "brought too much, or another process has taken over.";
-constexpr const char* kTakenOver = "another process has taken over";
 
 }  // namespace
 
@@ -98,7 +98,7 @@ void ReadQueue::read(const sync::StreamName& stream, std::vector<Call> calls, Do
   if (const Refusal refusal = find_refusal(stream.user_id); refusal.counter != nullptr) {
     refusal.counter->add();
     return loop_.post([done = std::move(done), why = refusal.why]() mutable {
-      done(fail(ErrorCode::kUnavailable, why));
+      done(fail(ErrorCode::kUnavailable, std::string(why)));
     });
   }
   const int64_t deadline_ns = loop_.clock().steady_ns() + limits::kRequestDeadlineMs * 1'000'000;
@@ -189,10 +189,10 @@ void ReadQueue::take_answer(const Sent& sent, const Answer& answer) {
       }
       loop_.log().error("read_failed", {{"sqlstate", answer.sqlstate}});
       if (answer.sqlstate == kQueryCanceled) reads_beyond_time_total_.add();
-      std::exchange(read->done, nullptr)(
-          answer.sqlstate == kQueryCanceled
-              ? fail(ErrorCode::kUnavailable, "the database did not answer in time")
-              : fail(ErrorCode::kInternal, "the database failed a read"));
+      std::exchange(read->done,
+                    nullptr)(answer.sqlstate == kQueryCanceled
+                                 ? fail(ErrorCode::kUnavailable, std::string(kNoAnswerInTime))
+                                 : fail(ErrorCode::kInternal, "the database failed a read"));
   }
 }
 
@@ -239,8 +239,7 @@ void ReadQueue::schedule_expiry() {
   if (expiry_timer_.valid()) return;
   expiry_timer_ = loop_.after(milliseconds(limits::kDeadlineSweepIntervalMs), [this] {
     expiry_timer_ = {};
-    refuse_due(loop_.clock().steady_ns(), "the database did not answer in time",
-               reads_beyond_time_total_);
+    refuse_due(loop_.clock().steady_ns(), kNoAnswerInTime, reads_beyond_time_total_);
     pass_by_slow_reads();
     dispatch();
     if (pending() > 0) schedule_expiry();

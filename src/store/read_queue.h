@@ -52,11 +52,11 @@ class ReadQueue {
 
   // Reads of these streams wait until release(): a batch of theirs may still be stored unseen.
   void hold(const std::vector<sync::StreamName>& streams);
-  // A read was answered with more than may be: it is refused.
-  void count_too_large() { reads_beyond_bytes_total_.add(); }
-
   // Undoes one hold() of the same streams.
   void release(const std::vector<sync::StreamName>& streams);
+
+  // A read was answered with more than may be: it is refused.
+  void count_too_large() { reads_beyond_bytes_total_.add(); }
 
   // From now on reads are refused, those too that wait or are under way; or they are not.
   void set_refusing(bool is_refusing);
@@ -79,7 +79,7 @@ class ReadQueue {
   // Why a read is not taken, for its client and for the metrics; no counter: it is.
   struct Refusal {
     Counter* counter = nullptr;
-    const char* why = "";
+    std::string_view why{};
   };
 
   [[nodiscard]] Refusal find_refusal(const SharedText& user);
