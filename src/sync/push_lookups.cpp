@@ -3,6 +3,7 @@
 
 #include "mana_sync/base/json_text.h"
 #include "push_service.h"
+#include "repeats.h"
 #include "stored_insert.h"
 
 namespace mana_sync::sync {
@@ -12,7 +13,7 @@ namespace {
 std::string data_to_find(const Change& insert) {
   std::string data = "{";
   for (const Edit& edit : insert.edits) {
-    if (edit.field == "updatedAt") continue;
+    if (edit.field == kUpdatedAt) continue;
     if (data.size() > 1) data += ',';
     append_json_string(data, edit.field);
     data += ':';
