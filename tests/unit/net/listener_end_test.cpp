@@ -16,21 +16,6 @@ using ::testing::HasSubstr;
 
 class ListenerEndTest : public ListenerTest {};
 
-// A socket that listens, as a service manager hands it on.
-Descriptor listening_socket(uint16_t& port) {
-  Descriptor socket = client_socket(AF_INET);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(::bind(socket.get(), raw, length), 0);
-  EXPECT_EQ(::listen(socket.get(), 16), 0);
-  EXPECT_EQ(::getsockname(socket.get(), raw, &length), 0);
-  port = ntohs(address.sin_port);
-  return socket;
-}
-
 TEST_F(ListenerEndTest, ClosedItRefuses) {
   listen(kLoopbackV4);
   run_ticks(2);

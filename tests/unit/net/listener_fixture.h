@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,20 +15,6 @@
 namespace mana_sync::net {
 
 inline constexpr const char* kLoopbackV4 = "127.0.0.1";
-
-inline Descriptor client_socket(int family) {
-  return Descriptor(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-}
-
-// 0, or errno.
-inline int connect_v4(const Descriptor& client, uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
-  return ::connect(client.get(), raw, sizeof(address)) == 0 ? 0 : errno;
-}
 
 class ListenerTest : public NetTest {
  protected:

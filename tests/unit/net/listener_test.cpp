@@ -83,15 +83,8 @@ TEST_F(ListenerTest, APortInUseIsAnErrorWithAddressAndReason) {
 }
 
 TEST_F(ListenerTest, APortThatIsStillBeingFreedIsWaitedFor) {
-  Descriptor holder = client_socket(AF_INET);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::bind(holder.get(), raw, length), 0);
-  ASSERT_EQ(::listen(holder.get(), 1), 0);
-  ASSERT_EQ(::getsockname(holder.get(), raw, &length), 0);
+  uint16_t port = 0;
+  Descriptor holder = listening_socket(port);
   // It is freed once the listener has met it, and told so.
   int told = 0;
   Logger log(LogLevel::kWarn, system_clock_, [&](std::string_view line) {
@@ -100,7 +93,7 @@ TEST_F(ListenerTest, APortThatIsStillBeingFreedIsWaitedFor) {
     holder.close();
   });
   const auto loop = std::move(*Loop::create(system_clock_, log, metrics_));
-  const auto listener = Listener::listen(*loop, kLoopbackV4, ntohs(address.sin_port), [](int) {});
+  const auto listener = Listener::listen(*loop, kLoopbackV4, port, [](int) {});
   EXPECT_TRUE(listener.has_value()) << listener.error().message;
   EXPECT_EQ(told, 1);
 }

@@ -110,19 +110,41 @@ struct Recorder : SocketEvents {
   }
 };
 
-// Two ends of a TCP connection over 127.0.0.1.
-inline std::pair<Descriptor, Descriptor> connected_pair() {
-  const Descriptor listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+inline Descriptor client_socket(int family) {
+  return Descriptor(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+// 0, or errno.
+inline int connect_v4(const Descriptor& client, uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  return ::connect(client.get(), raw, sizeof(address)) == 0 ? 0 : errno;
+}
+
+// Listens on a free port of 127.0.0.1.
+inline Descriptor listening_socket(uint16_t& port) {
+  Descriptor socket = client_socket(AF_INET);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof(address);
   auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(::bind(listening.get(), raw, length), 0);
-  EXPECT_EQ(::listen(listening.get(), 1), 0);
-  EXPECT_EQ(::getsockname(listening.get(), raw, &length), 0);
-  Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(client.get(), raw, length), 0);
+  EXPECT_EQ(::bind(socket.get(), raw, length), 0);
+  EXPECT_EQ(::listen(socket.get(), 16), 0);
+  EXPECT_EQ(::getsockname(socket.get(), raw, &length), 0);
+  port = ntohs(address.sin_port);
+  return socket;
+}
+
+// Two ends of a TCP connection over 127.0.0.1.
+inline std::pair<Descriptor, Descriptor> connected_pair() {
+  uint16_t port = 0;
+  const Descriptor listening = listening_socket(port);
+  Descriptor client = client_socket(AF_INET);
+  EXPECT_EQ(connect_v4(client, port), 0);
   Descriptor server(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
   EXPECT_GE(server.get(), 0);
   return {std::move(server), std::move(client)};
