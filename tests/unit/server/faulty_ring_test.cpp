@@ -89,13 +89,8 @@ class FollowersOverFaultyRing : public http::HttpTest, public testing::WithParam
   FollowersOverFaultyRing()
       : random_(static_cast<uint32_t>(GetParam())), followers_(*loop_, world_.engine) {
     handler_.hook = [this](http::Request& request, http::Responder responder) {
-      followers_.follow({.stream = world_.stream,
-                         .tables = {},
-                         .since_us = parse_cursor_us(request.header("Last-Event-ID").value_or("")),
-                         .exclude_client = {},
-                         .changes_max = limits::kPullPageChangesMax,
-                         .bytes_max = limits::kFollowerPageBytesMax},
-                        identity_, responder);
+      const int64_t since_us = parse_cursor_us(request.header("Last-Event-ID").value_or(""));
+      followers_.follow(world_.following(since_us), identity_, responder);
     };
     loop_->at_tick_end(net::TickPhase::kHubDrain, [this] { world_.engine.hub().drain(); });
     start(default_options());

@@ -22,13 +22,7 @@ class FollowersTest : public http::HttpTest {
  protected:
   FollowersTest() : followers_(*loop_, world_.engine, kOutputBytesMax) {
     handler_.hook = [this](http::Request&, http::Responder responder) {
-      followers_.follow({.stream = world_.stream,
-                         .tables = {},
-                         .since_us = 0,
-                         .exclude_client = {},
-                         .changes_max = limits::kPullPageChangesMax,
-                         .bytes_max = limits::kFollowerPageBytesMax},
-                        identity_, responder);
+      followers_.follow(world_.following(0), identity_, responder);
     };
     loop_->at_tick_end(net::TickPhase::kHubDrain, [this] { world_.engine.hub().drain(); });
     start(default_options());

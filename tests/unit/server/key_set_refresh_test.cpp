@@ -135,6 +135,14 @@ class KeySetRefreshTest : public testing::Test {
     refresh_ = std::make_unique<KeySetRefresh>(
         *loop_, url, [this](auto result) { results_.push_back(std::move(result)); }, schedule);
   }
+  // Asks for a second fetch while the first one is under way; until the first result.
+  void start_and_ask_meanwhile(TestServer& server, std::promise<void>& first_may_be_answered) {
+    start(server.url());
+    server.wait_for_request();
+    refresh_->fetch_now();
+    first_may_be_answered.set_value();
+    wait_for_results(1);
+  }
   void wait_for_results(size_t count) {
     loop_->run_until([&] { return results_.size() >= count; });
   }
@@ -212,11 +220,7 @@ TEST_F(KeySetRefreshTest, WhatWasOnItsWayWhenAFetchWasAskedForIsNotTold) {  // P
     if (++n == 1) go_on.get_future().wait();
     return n == 2 ? answer("200 OK", kJwks) : answer("500 Oh", "");
   });
-  start(server.url());
-  server.wait_for_request();
-  refresh_->fetch_now();
-  go_on.set_value();
-  wait_for_results(1);
+  start_and_ask_meanwhile(server, go_on);
   EXPECT_TRUE(results_[0]);
   EXPECT_EQ(server.requests(), 2u);
 }
@@ -227,11 +231,7 @@ TEST_F(KeySetRefreshTest, WhereTheFetchThatWasAskedForFailsTheOneBeforeItCounts)
     if (++n == 1) go_on.get_future().wait();
     return n == 1 ? answer("200 OK", kJwks) : answer("500 Oh", "");
   });
-  start(server.url());
-  server.wait_for_request();
-  refresh_->fetch_now();
-  go_on.set_value();
-  wait_for_results(1);
+  start_and_ask_meanwhile(server, go_on);
   EXPECT_TRUE(results_[0]);
   EXPECT_THAT(metrics_.render(),
               HasSubstr("mana_sync_key_set_fetches_total{result=\"failed\"} 1\n"));

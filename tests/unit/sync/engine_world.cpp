@@ -83,6 +83,15 @@ std::shared_ptr<Answer> EngineWorld::pull(int64_t since_us, std::optional<std::s
   return answer;
 }
 
+PullRequest EngineWorld::following(int64_t since_us) const {
+  return {.stream = stream,
+          .tables = {},
+          .since_us = since_us,
+          .exclude_client = {},
+          .changes_max = limits::kPullPageChangesMax,
+          .bytes_max = limits::kFollowerPageBytesMax};
+}
+
 void EngineWorld::settle() {
   do {
     engine.run();

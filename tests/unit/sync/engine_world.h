@@ -40,6 +40,8 @@ class EngineWorld {
                                int64_t since_us = 0);
   std::shared_ptr<Answer> pull(int64_t since_us = 0, std::optional<std::string> client = {},
                                size_t changes_max = 1'000, std::vector<std::string> tables = {});
+  // All that a follower asks for from there on.
+  [[nodiscard]] PullRequest following(int64_t since_us) const;
   // What a request's callback does with its answer.
   [[nodiscard]] static AnswerCallback into(std::shared_ptr<Answer> answer);
 
